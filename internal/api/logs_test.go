@@ -82,18 +82,18 @@ func TestAnAnswerWithVeryLongLinesIsCutAndContinues(t *testing.T) {
 	f := newFixture(t)
 	id := f.Add(run.Run{State: run.Running})
 	long := strings.Repeat("x", 3<<20)
-	f.Log(id, 0, "1"+long, "2"+long, "3"+long, "4"+long)
+	f.Log(id, 0, "1"+long, "2"+long, "3"+long, "4"+long, "5"+long)
 	target := "/api/v1/runs/" + string(id) + "/logs"
 	first := get[logPage](f, target)
-	if len(first.Lines) != 2 || !first.More || first.Next != 20 {
+	if len(first.Lines) != 3 || !first.More || first.Next != 30 {
 		t.Fatalf("%d lines, more %t, next %d", len(first.Lines), first.More, first.Next)
 	}
-	second := get[logPage](f, target+"?after=20")
-	if len(second.Lines) != 2 || second.Lines[0].Text[0] != '3' || second.More {
+	second := get[logPage](f, target+"?after=30")
+	if len(second.Lines) != 2 || second.Lines[0].Text[0] != '4' || second.More {
 		t.Errorf("%d lines, more %t", len(second.Lines), second.More)
 	}
-	tail := get[logPage](f, target+"?tail=4")
-	if len(tail.Lines) != 2 || tail.Lines[1].Text[0] != '4' || !tail.More {
+	tail := get[logPage](f, target+"?tail=5")
+	if len(tail.Lines) != 3 || tail.Lines[2].Text[0] != '5' || !tail.More {
 		t.Errorf("tail: %d lines, more %t", len(tail.Lines), tail.More)
 	}
 }

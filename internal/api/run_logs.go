@@ -7,9 +7,6 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 )
 
-// maxLogBytes is where an answer with log lines is cut, in bytes of text: lines can be long.
-const maxLogBytes = 8 << 20
-
 type readLogsInput struct {
 	ID string `path:"id" doc:"ID of the run, such as r-0123456789"`
 	client.LogsQuery
@@ -31,35 +28,15 @@ func (s *server) readLogs(ctx context.Context, in *readLogsInput) (out client.Lo
 	if err != nil {
 		return out, err
 	}
-	page := client.LogPage{Lines: notNil(lines), Next: q.After, More: len(lines) == q.Limit}
-	cut := cutLines(&page, q.Tail)
-	page.More = page.More || cut
+	text := 0
+	for _, l := range lines {
+		text += len(l.Text)
+	}
+	page := client.LogPage{Lines: notNil(lines), Next: q.After, More: len(lines) == q.Limit || text >= run.MaxLogText}
 	if n := len(page.Lines); n > 0 {
 		page.Next = page.Lines[n-1].Pos
 	}
 	return page, nil
-}
-
-// cutLines drops the lines farthest in the direction of reading that are beyond maxLogBytes, but leaves one.
-func cutLines(p *client.LogPage, backwards bool) bool {
-	size := 0
-	for i := range p.Lines {
-		at := i
-		if backwards {
-			at = len(p.Lines) - 1 - i
-		}
-		size += len(p.Lines[at].Text)
-		if i == 0 || size <= maxLogBytes {
-			continue
-		}
-		if backwards {
-			p.Lines = p.Lines[at+1:]
-		} else {
-			p.Lines = p.Lines[:at]
-		}
-		return true
-	}
-	return false
 }
 
 // backwards reports whether a request reads from the end: after does not go together with what says so.

@@ -79,6 +79,9 @@ func (l *LogLevel) UnmarshalText(text []byte) error {
 	return FieldErrors{{Field: "level", Value: clip(string(text)), Rule: "is no level of a line", Fix: "use info, warning or error"}}
 }
 
+// MaxLogText is how many bytes of text end a page of lines, whatever its limit: lines can be long.
+const MaxLogText = 8 << 20
+
 // LogQuery selects lines of a run's log.
 type LogQuery struct {
 	Rank   int    // -1 for all workers

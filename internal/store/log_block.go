@@ -24,18 +24,19 @@ type logPiece struct {
 	logarchive.About
 	described bool // About is complete
 	ranks     []int
+	run       run.ID
 	blob      string // "" for chunks
 	sum       string // of the blob, "" for an old one
 	chunks    []logarchive.Chunk
 }
 
 // selectPieces reads a run's blocks, for scanPiece.
-const selectPieces = `SELECT first_chunk, last_chunk, ranks, since, until, counts, blob, sum FROM log_blocks WHERE run_id = ? AND `
+const selectPieces = `SELECT run_id, first_chunk, last_chunk, ranks, since, until, counts, blob, sum FROM log_blocks WHERE run_id = ? AND `
 
 func scanPiece(row db.Scanner) (p logPiece, err error) {
 	var counts []byte
 	var ranks string
-	if err := row.Scan(&p.First, &p.Last, &ranks, &p.Since, &p.Until, &counts, &p.blob, &p.sum); err != nil {
+	if err := row.Scan(&p.run, &p.First, &p.Last, &ranks, &p.Since, &p.Until, &counts, &p.blob, &p.sum); err != nil {
 		return p, err
 	}
 	for rank := range strings.SplitSeq(strings.Trim(ranks, ","), ",") {
@@ -131,6 +132,9 @@ func (s *Store) decode(ctx context.Context, p logPiece, memory *[]byte) (chunks 
 	}
 	switch {
 	case errors.Is(err, fault.ErrNotFound):
+		if err := s.stillHas(ctx, p); err != nil {
+			return nil, false, err
+		}
 		chunks = p.lost("is missing")
 	case errors.Is(err, logarchive.ErrDamaged):
 		chunks = p.lost("is damaged")
@@ -139,6 +143,19 @@ func (s *Store) decode(ctx context.Context, p logPiece, memory *[]byte) (chunks 
 	}
 	s.blocks.lost.Add(p.blob, lostBlock{chunks, time.Now()})
 	return chunks, true, nil
+}
+
+// stillHas is an error if a block, which the archive lacks, was deleted with its run or log since its row was read.
+func (s *Store) stillHas(ctx context.Context, p logPiece) error {
+	var one int
+	err := s.db.QueryRow(ctx, `SELECT 1 FROM log_blocks WHERE run_id = ? AND first_chunk = ?`, p.run, p.First).Scan(&one)
+	if !errors.Is(err, fault.ErrNotFound) {
+		return err
+	}
+	if _, err := s.Run(ctx, p.run); err != nil {
+		return err
+	}
+	return fault.New(fault.ErrConflict, fmt.Sprintf("The log of run %s was deleted while it was read.", p.run), "Nothing is left of it to read; the run's page says why.")
 }
 
 // lost stands for the lines of a block.
@@ -166,8 +183,7 @@ func (s *Store) view(ctx context.Context, id run.ID) (*logView, error) {
 			return err
 		}
 		tail = nil // of an earlier try
-		r := logReader{store: s, tx: tx, id: id}
-		return r.eachChunk(ctx, 0, false, func(c logarchive.Chunk) bool { tail = append(tail, c); return true })
+		return eachChunk(ctx, tx, id, 0, false, func(c logarchive.Chunk) bool { tail = append(tail, c); return true })
 	})
 	if err == nil {
 		err = v.describe(ctx)

@@ -11,11 +11,8 @@ import (
 	"github.com/cotrain/cotrain/internal/store/db"
 )
 
-// maxLogLines bounds a page of lines, and its text in bytes (one line is always given).
-const (
-	maxLogLines = 10_000
-	maxLogText  = 8 << 20
-)
+// maxLogLines bounds a page of lines.
+const maxLogLines = 10_000
 
 // filtered is a log as a filter leaves it.
 type filtered struct {
@@ -183,7 +180,7 @@ func (l *filtered) read(ctx context.Context, from int64, limit int) (out []run.L
 				}
 				out = append(out, c.Line(i, line))
 				text += len(line)
-				return len(out) < limit && text < maxLogText
+				return len(out) < limit && text < run.MaxLogText
 			}) {
 				return out, nil
 			}

@@ -27,10 +27,7 @@ func insertChunk(ctx context.Context, tx *db.Tx, b *Batch) error {
 
 // Lines splits what the batch stored into lines with positions.
 func (b *Batch) Lines() []run.LogLine {
-	return linesOf(logarchive.Chunk{ID: b.ChunkID, Rank: b.Rank, Stream: b.Stream, At: b.At.UnixMilli(), Data: b.Log})
-}
-
-func linesOf(c logarchive.Chunk) []run.LogLine {
+	c := logarchive.Chunk{ID: b.ChunkID, Rank: b.Rank, Stream: b.Stream, At: b.At.UnixMilli(), Data: b.Log}
 	var out []run.LogLine
 	for i, line := range c.Lines() {
 		out = append(out, c.Line(i, line))
@@ -38,27 +35,135 @@ func linesOf(c logarchive.Chunk) []run.LogLine {
 	return out
 }
 
-// Logs returns lines of a run's log, oldest first.
-func (s *Store) Logs(ctx context.Context, id run.ID, q run.LogQuery) (out []run.LogLine, err error) {
-	q.Limit = min(max(q.Limit, 1), 10000)
-	// One snapshot, so that a concurrent seal cannot hide or repeat lines.
-	err = s.db.Read(ctx, func(tx *db.Snapshot) error {
-		r := logReader{store: s, tx: tx, id: id, q: q}
-		if q.Tail {
-			out, err = r.tail(ctx)
-		} else {
-			out, err = r.forward(ctx)
+// Logs returns lines of a run's log, oldest first. It finds one piece after the other, each in a snapshot of its own, and opens blocks
+// outside of it: an archive that is slow holds up nobody else. What is sealed between two snapshots is found as a block then, from where
+// the piece before it ended.
+func (s *Store) Logs(ctx context.Context, id run.ID, q run.LogQuery) ([]run.LogLine, error) {
+	q.Limit = min(max(q.Limit, 1), maxLogLines)
+	r := logReader{store: s, id: id, q: q, chunk: logarchive.ChunkOf(q.After)}
+	if q.Tail {
+		if r.chunk = logarchive.ChunkOf(q.Before); q.Before == 0 {
+			r.chunk = 1<<47 - 1 // beyond every chunk
+		}
+	}
+	for more := true; more && !r.full(); {
+		var err error
+		if more, err = r.next(ctx); err != nil {
+			return nil, fmt.Errorf("log of %s: %w", id, err)
+		}
+	}
+	if q.Tail {
+		slices.Reverse(r.out)
+	}
+	return r.out, nil
+}
+
+// logReader reads a log on from a place, or back from it.
+type logReader struct {
+	store *Store
+	id    run.ID
+	q     run.LogQuery
+	chunk int64 // the next, or the one before it
+	out   []run.LogLine
+	text  int // bytes of out
+}
+
+func (r *logReader) full() bool { return len(r.out) >= r.q.Limit || r.text >= run.MaxLogText }
+
+// next reads the next piece, and reports whether there may be others.
+func (r *logReader) next(ctx context.Context) (more bool, err error) {
+	where := selectPieces + `ranks LIKE ? AND last_chunk >= ? ORDER BY first_chunk LIMIT 1`
+	if r.q.Tail {
+		where = selectPieces + `ranks LIKE ? AND first_chunk <= ? ORDER BY first_chunk DESC LIMIT 1`
+	}
+	ranks := "%"
+	if r.q.Rank >= 0 {
+		ranks = fmt.Sprintf("%%,%d,%%", r.q.Rank)
+	}
+	var blocks []logPiece
+	var open []logarchive.Chunk
+	err = r.store.db.Read(ctx, func(tx *db.Snapshot) (err error) {
+		if r.q.Tail { // the open end comes first
+			if open, err = r.unsealed(ctx, tx); err != nil || len(open) > 0 {
+				return err
+			}
+		}
+		if blocks, err = db.Select(ctx, tx, scanPiece, where, r.id, ranks, r.chunk); err == nil && len(blocks) == 0 && !r.q.Tail {
+			open, err = r.unsealed(ctx, tx)
 		}
 		return err
 	})
+	for _, p := range blocks {
+		if err == nil {
+			open, err = r.store.open(ctx, p)
+		}
+	}
+	if err != nil || len(open) == 0 {
+		return false, err
+	}
+	if r.q.Tail {
+		for _, c := range slices.Backward(open) {
+			r.take(c)
+		}
+		r.chunk = open[0].ID - 1
+		return true, nil
+	}
+	for _, c := range open {
+		r.take(c)
+	}
+	r.chunk = open[len(open)-1].ID + 1
+	return len(blocks) > 0, nil // the open end is the end
+}
+
+// unsealed reads chunks that are in no block, at least as many as it takes if there are.
+func (r *logReader) unsealed(ctx context.Context, tx *db.Snapshot) (out []logarchive.Chunk, err error) {
+	lines, text := len(r.out), r.text
+	err = eachChunk(ctx, tx, r.id, r.chunk, r.q.Tail, func(c logarchive.Chunk) bool {
+		out = append(out, c)
+		for i, line := range c.Lines() {
+			if r.wants(c, i) {
+				lines, text = lines+1, text+len(line)
+			}
+		}
+		return lines < r.q.Limit && text < run.MaxLogText
+	})
+	if r.q.Tail {
+		slices.Reverse(out)
+	}
 	return out, err
 }
 
-type logReader struct {
-	store *Store
-	tx    *db.Snapshot
-	id    run.ID
-	q     run.LogQuery
+// take takes what is wanted of a chunk, while there is room.
+func (r *logReader) take(c logarchive.Chunk) {
+	if r.q.Rank >= 0 && c.Rank != r.q.Rank || r.full() {
+		return
+	}
+	var lines []run.LogLine
+	for i, line := range c.Lines() {
+		if r.wants(c, i) {
+			lines = append(lines, c.Line(i, line))
+		}
+	}
+	if r.q.Tail {
+		slices.Reverse(lines)
+	}
+	for _, l := range lines {
+		if r.full() {
+			return
+		}
+		r.out, r.text = append(r.out, l), r.text+len(l.Text)
+	}
+}
+
+func (r *logReader) wants(c logarchive.Chunk, i int) bool {
+	pos := logarchive.Pos(c.ID, i)
+	switch {
+	case r.q.Rank >= 0 && c.Rank != r.q.Rank:
+		return false
+	case r.q.Tail:
+		return r.q.Before == 0 || pos < r.q.Before
+	}
+	return pos > r.q.After
 }
 
 func scanChunk(row db.Scanner) (logarchive.Chunk, error) {
@@ -66,80 +171,20 @@ func scanChunk(row db.Scanner) (logarchive.Chunk, error) {
 	return c, row.Scan(&c.ID, &c.Rank, &c.Stream, &c.At, &c.Data)
 }
 
-// blocks returns the sealed blocks that may have lines for the query, without what they hold.
-func (r *logReader) blocks(ctx context.Context, where string, arg any) ([]logPiece, error) {
-	all, err := db.Select(ctx, r.tx, scanPiece, selectPieces+where, r.id, arg)
-	if err != nil {
-		return nil, fmt.Errorf("log blocks of %s: %w", r.id, err)
-	}
-	return slices.DeleteFunc(all, func(p logPiece) bool { return r.q.Rank >= 0 && !slices.Contains(p.ranks, r.q.Rank) }), nil
-}
-
-// skips reports whether the query wants no line of the chunk.
-func (r *logReader) skips(c logarchive.Chunk) bool {
-	return (r.q.Rank >= 0 && c.Rank != r.q.Rank) || (!r.q.Tail && c.ID < int64(r.q.After)>>16) ||
-		(r.q.Tail && r.q.Before != 0 && c.ID > int64(r.q.Before)>>16)
-}
-
-func (r *logReader) wants(l run.LogLine) bool {
-	if r.q.Rank >= 0 && l.Rank != r.q.Rank {
-		return false
-	}
-	if r.q.Tail {
-		return r.q.Before == 0 || l.Pos < r.q.Before
-	}
-	return l.Pos > r.q.After
-}
-
-func (r *logReader) forward(ctx context.Context) ([]run.LogLine, error) {
-	var out []run.LogLine
-	from := int64(r.q.After) >> 16
-	take := func(c logarchive.Chunk) bool {
-		if r.skips(c) {
-			return true
-		}
-		for _, l := range linesOf(c) {
-			if r.wants(l) {
-				out = append(out, l)
-				if len(out) == r.q.Limit {
-					return false
-				}
-			}
-		}
-		return true
-	}
-	blocks, err := r.blocks(ctx, `last_chunk >= ? ORDER BY first_chunk`, from)
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range blocks {
-		chunks, err := r.store.open(ctx, b)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range chunks {
-			if !take(c) {
-				return out, nil
-			}
-		}
-	}
-	return out, r.eachChunk(ctx, from, false, take)
-}
-
 // fewChunks and manyChunks are how many chunks are read at first and at once: PostgreSQL sends all that a query finds, wanted or
 // not, and the end of a log is mostly in its last chunk.
 const fewChunks, manyChunks = 2, 64
 
 // eachChunk calls take for unsealed chunks from an ID on, or back from it, until it returns false.
-func (r *logReader) eachChunk(ctx context.Context, from int64, back bool, take func(logarchive.Chunk) bool) error {
+func eachChunk(ctx context.Context, tx *db.Snapshot, id run.ID, from int64, back bool, take func(logarchive.Chunk) bool) error {
 	where, next := `id >= ? ORDER BY id`, int64(1)
 	if back {
 		where, next = `id <= ? ORDER BY id DESC`, -1
 	}
 	for n := fewChunks; ; n = min(2*n, manyChunks) {
-		chunks, err := db.Select(ctx, r.tx, scanChunk, `SELECT id, rank, stream, at, data FROM log_chunks WHERE run_id = ? AND `+where+` LIMIT ?`, r.id, from, n)
+		chunks, err := db.Select(ctx, tx, scanChunk, `SELECT id, rank, stream, at, data FROM log_chunks WHERE run_id = ? AND `+where+` LIMIT ?`, id, from, n)
 		if err != nil {
-			return fmt.Errorf("log of %s: %w", r.id, err)
+			return err
 		}
 		for _, c := range chunks {
 			if !take(c) {
@@ -151,49 +196,4 @@ func (r *logReader) eachChunk(ctx context.Context, from int64, back bool, take f
 		}
 		from = chunks[n-1].ID + next
 	}
-}
-
-func (r *logReader) tail(ctx context.Context) ([]run.LogLine, error) {
-	var out []run.LogLine // reversed at the end
-	take := func(c logarchive.Chunk) bool {
-		if r.skips(c) {
-			return true
-		}
-		for _, l := range slices.Backward(linesOf(c)) {
-			if r.wants(l) {
-				out = append(out, l)
-				if len(out) == r.q.Limit {
-					return false
-				}
-			}
-		}
-		return true
-	}
-	upTo := int64(r.q.Before) >> 16
-	if r.q.Before == 0 {
-		upTo = 1<<47 - 1 // beyond every chunk
-	}
-	if err := r.eachChunk(ctx, upTo, true, take); err != nil {
-		return nil, err
-	}
-	if len(out) < r.q.Limit {
-		blocks, err := r.blocks(ctx, `first_chunk <= ? ORDER BY first_chunk DESC`, upTo)
-		if err != nil {
-			return nil, err
-		}
-	blocks:
-		for _, b := range blocks {
-			chunks, err := r.store.open(ctx, b)
-			if err != nil {
-				return nil, err
-			}
-			for _, c := range slices.Backward(chunks) {
-				if !take(c) {
-					break blocks
-				}
-			}
-		}
-	}
-	slices.Reverse(out)
-	return out, nil
 }

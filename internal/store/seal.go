@@ -79,8 +79,7 @@ func (s *Store) LeftUnsealed(ctx context.Context, before time.Time) ([]run.ID, e
 // oldestChunks reads enough chunks for one block.
 func (s *Store) oldestChunks(ctx context.Context, id run.ID) (out []logarchive.Chunk, size int, err error) {
 	err = s.db.Read(ctx, func(tx *db.Snapshot) error {
-		r := logReader{store: s, tx: tx, id: id}
-		return r.eachChunk(ctx, 0, false, func(c logarchive.Chunk) bool {
+		return eachChunk(ctx, tx, id, 0, false, func(c logarchive.Chunk) bool {
 			out = append(out, c)
 			size += len(c.Data)
 			return size < SealBytes

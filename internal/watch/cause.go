@@ -170,7 +170,7 @@ func (x Explainer) lastLines(ctx context.Context, id run.ID, rank int, since, un
 			pages = append(pages, page[older:newer])
 			n += newer - older
 		}
-		if older > 0 || len(page) < pageLines {
+		if older > 0 || len(page) == 0 {
 			break
 		}
 		q.Before = page[0].Pos

@@ -55,6 +55,17 @@ func (c *Console) Logs(_ context.Context, id run.ID, q run.LogQuery) (out []run.
 		}
 		if q.Tail {
 			out = out[max(0, len(out)-q.Limit):]
+			slices.Reverse(out)
+		}
+		text := 0
+		for i, l := range out {
+			if text += len(l.Text); text >= run.MaxLogText {
+				out = out[:i+1]
+				break
+			}
+		}
+		if q.Tail {
+			slices.Reverse(out)
 		}
 		return nil
 	})
