@@ -76,6 +76,7 @@ type Ingest struct {
 	prog    *progress
 	shaper  *logShaper
 	open    *openLines
+	merge   *merger
 
 	mu     sync.Mutex
 	ctx    context.Context // of Run; nil before
@@ -100,7 +101,7 @@ type alloc struct {
 func New(o Options) *Ingest {
 	return &Ingest{
 		o: o, commits: make(chan *commitRequest),
-		prog: newProgress(o), shaper: newLogShaper(o.Now), open: newOpenLines(o), allocs: map[string]*alloc{},
+		prog: newProgress(o), shaper: newLogShaper(o.Now), open: newOpenLines(o), merge: newMerger(), allocs: map[string]*alloc{},
 	}
 }
 

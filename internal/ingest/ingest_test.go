@@ -41,6 +41,7 @@ type rig struct {
 	id      run.ID
 	child   string
 	tailer  ingest.Tailer
+	now     func() time.Time
 	in      *ingest.Ingest
 	stop    func()
 	health  atomic.Value
@@ -77,7 +78,7 @@ func newRig(t *testing.T) *rig {
 	if r.child, err = r.cluster.Dispatch(t.Context(), nomad.Dispatch{Parent: "p", Token: "t"}); err != nil {
 		t.Fatal(err)
 	}
-	r.tailer = r.cluster
+	r.tailer, r.now = r.cluster, time.Now
 	r.start()
 	t.Cleanup(func() { r.stop() })
 	return r
@@ -86,7 +87,7 @@ func newRig(t *testing.T) *rig {
 // start runs a new Ingest over the same store, as a restarted console does.
 func (r *rig) start() {
 	r.in = ingest.New(ingest.Options{
-		Tailer: r.tailer, Store: r.broken, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		Tailer: r.tailer, Store: r.broken, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: r.now,
 		Health: func(err error) { r.health.Store(fmt.Sprint(err)) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/logparse"
 	"github.com/cotrain/cotrain/internal/nomad"
@@ -34,6 +35,8 @@ type parserState struct {
 	Events int            `json:"events,omitempty"`
 	// Reports number what a stream without steps reports.
 	Reports reports `json:"reports,omitzero"`
+	// Clock tells when lines were printed.
+	Clock printClock `json:"clock,omitzero"`
 }
 
 // lineReader cuts a stream's chunks into batches at line ends. The cursor stays before the unfinished line, which is
@@ -48,6 +51,7 @@ type lineReader struct {
 	count  reports
 	report run.ExitReport
 	pulse  run.Pulse // of the batch
+	clock  printClock
 
 	from    store.Cursor // stored
 	pending []byte       // bytes after from, without newline
@@ -61,7 +65,7 @@ func newLineReader(cur store.Cursor, rank int, formats []*logparse.SiteFormat, l
 		if err := json.Unmarshal([]byte(cur.Parser), &st); err != nil {
 			log.Warn("stored parser state", "err", err)
 		}
-		r.parser.State, r.step, r.cut, r.events, r.count = st.Parse, st.Step, st.Cut, st.Events, st.Reports
+		r.parser.State, r.step, r.cut, r.events, r.count, r.clock = st.Parse, st.Step, st.Cut, st.Events, st.Reports, st.Clock
 	}
 	return r
 }
@@ -79,8 +83,8 @@ func (r *lineReader) skip(mark string, to nomad.Cursor) []*store.Batch {
 	return append(out, b)
 }
 
-// feed takes a chunk and returns the batches that it completes.
-func (r *lineReader) feed(c nomad.LogChunk) []*store.Batch {
+// feed takes a chunk that is received now, and returns the batches that it completes.
+func (r *lineReader) feed(c nomad.LogChunk, now time.Time) []*store.Batch {
 	var out []*store.Batch
 	data := c.Data
 	at := c.Offset
@@ -89,13 +93,17 @@ func (r *lineReader) feed(c nomad.LogChunk) []*store.Batch {
 		if n == 0 {
 			break
 		}
-		at += int64(n)
 		whole := data[:n]
 		if len(r.pending) > 0 {
 			whole = append(r.pending, whole...)
 			r.pending = nil
 		}
-		out = append(out, r.batch(whole, nomad.Cursor{File: c.File, Offset: at}))
+		size, printed := r.clock.piece(whole, now)
+		n -= len(whole) - size
+		at += int64(n)
+		b := r.batch(whole[:size], nomad.Cursor{File: c.File, Offset: at})
+		b.Printed = printed
+		out = append(out, b)
 		data = data[n:]
 	}
 	if len(data) > 0 {
@@ -157,7 +165,7 @@ func (r *lineReader) batch(raw []byte, to nomad.Cursor) *store.Batch {
 		r.cut = !whole
 		rest = after
 	}
-	state, err := json.Marshal(parserState{r.parser.State, r.step, r.cut, r.events, r.count})
+	state, err := json.Marshal(parserState{r.parser.State, r.step, r.cut, r.events, r.count, r.clock})
 	if err != nil { // cannot happen
 		r.log.Error("encode parser state", "err", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/logparse"
 	"github.com/cotrain/cotrain/internal/nomad"
@@ -18,7 +19,7 @@ func placed(t *testing.T, formats []*logparse.SiteFormat, chunks ...string) stri
 	cur, at := store.Cursor{}, int64(0)
 	for _, text := range chunks {
 		r := newLineReader(cur, 0, formats, slog.New(slog.DiscardHandler))
-		for _, b := range r.feed(nomad.LogChunk{File: "f", Offset: at, Data: []byte(text)}) {
+		for _, b := range r.feed(nomad.LogChunk{File: "f", Offset: at, Data: []byte(text)}, time.Now()) {
 			for _, p := range b.Points {
 				out = append(out, fmt.Sprintf("%s@%d=%v", p.Metric, p.Step, p.Value))
 			}
@@ -78,7 +79,7 @@ func TestTheStateOfAStreamWithManyMetricsIsBounded(t *testing.T) {
 		fmt.Fprintf(&text, "{'loss': 1.0, 'metric_%d': 2.0, 'epoch': 1.0}\n", i)
 	}
 	r := newLineReader(store.Cursor{}, 0, nil, slog.New(slog.DiscardHandler))
-	bs := r.feed(nomad.LogChunk{File: "f", Data: []byte(text.String())})
+	bs := r.feed(nomad.LogChunk{File: "f", Data: []byte(text.String())}, time.Now())
 	if n := len(bs[len(bs)-1].To.Parser); n > 1024 {
 		t.Errorf("%d bytes of state", n)
 	}

@@ -31,6 +31,8 @@ type tail struct {
 	log    *slog.Logger
 	lines  *lineReader
 	stored time.Time // time of the last commit
+	upTo   time.Time // no line that is still to come was printed before
+	taken  time.Time // when the last chunk of the session was stored; zero before
 	moved  bool      // stored something since the last error
 	why    trouble   // why nothing was stored
 
@@ -43,6 +45,7 @@ func newTail(in *Ingest, a *alloc, stream string) *tail {
 
 // run reads until the worker has ended and its output is stored, and reports whether it got that far.
 func (t *tail) run(ctx context.Context) bool {
+	defer t.in.merge.leave(t.alloc.worker.RunID, t)
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = retryMin, retryMax
 	last := store.Cursor{Offset: -1} // end of the previous drain
@@ -52,7 +55,7 @@ func (t *tail) run(ctx context.Context) bool {
 			if cur.Done {
 				return true
 			}
-			t.lines, t.stored = newLineReader(cur, t.alloc.worker.Rank, t.in.o.Formats, t.log), cur.At
+			t.begin(cur)
 			ended := t.hasEnded()
 			err = t.read(ctx, cur, ended)
 			if ended && (err == nil || errors.Is(err, fault.ErrNotFound) || errors.Is(err, nomad.ErrNotStarted)) {
@@ -70,6 +73,9 @@ func (t *tail) run(ctx context.Context) bool {
 			pause.Reset()
 		case ctx.Err() == nil:
 			t.why.add(err, false)
+			if !t.stored.IsZero() {
+				t.in.merge.at(t.alloc.worker.RunID, t, t.upTo, true)
+			}
 			if t.moved { // only failures in a row lengthen the pause
 				t.moved = false
 				pause.Reset()
@@ -81,6 +87,23 @@ func (t *tail) run(ctx context.Context) bool {
 		}
 	}
 	return false
+}
+
+// begin prepares a session. What was printed since the end of the last one, or the worker's start, is merged with that of other streams.
+func (t *tail) begin(cur store.Cursor) {
+	t.lines, t.stored, t.taken = newLineReader(cur, t.alloc.worker.Rank, t.in.o.Formats, t.log), cur.At, time.Time{}
+	t.lines.clock.begin(t.alloc.worker.StartedAt)
+	from := t.alloc.worker.StartedAt
+	if !cur.At.IsZero() {
+		from = cur.At
+	}
+	if late := t.lines.clock.Late; !late.IsZero() {
+		from = late
+	}
+	t.upTo = from
+	if !from.IsZero() && t.in.o.Now().Sub(from) >= lateAfter {
+		t.in.merge.at(t.alloc.worker.RunID, t, from, false)
+	}
 }
 
 func (t *tail) hasEnded() bool {
@@ -146,12 +169,19 @@ func (t *tail) take(ctx context.Context, c nomad.LogChunk) error {
 			return err
 		}
 	}
-	for _, b := range t.lines.feed(c) {
+	now := t.in.o.Now()
+	quiet := time.Duration(0)
+	if !t.taken.IsZero() {
+		quiet = now.Sub(t.taken)
+	}
+	t.lines.clock.learn(c.Data, quiet, now)
+	for _, b := range t.lines.feed(c, now) {
 		if err := t.commit(ctx, b); err != nil {
 			return err
 		}
 	}
 	t.in.open.set(t.alloc.worker, t.stream, rewritten(t.lines.pending))
+	t.taken = t.in.o.Now()
 	return nil
 }
 
@@ -171,6 +201,13 @@ func (t *tail) skip(ctx context.Context, kind, text string, to nomad.Cursor, end
 
 func (t *tail) commit(ctx context.Context, b *store.Batch) error {
 	t.label(b)
+	if t.upTo = b.Printed; b.Printed.IsZero() {
+		t.upTo = b.At
+		t.in.merge.leave(b.RunID, t)
+	} else {
+		t.in.merge.at(b.RunID, t, b.Printed, false)
+		t.in.merge.turn(ctx, b.RunID, t, b.Printed)
+	}
 	if err := t.in.commit(ctx, b); err != nil {
 		t.why.add(err, true)
 		return err

@@ -19,7 +19,7 @@ type Chunk struct {
 	ID     int64
 	Rank   int
 	Stream string // stdout or stderr
-	At     int64  // received, in milliseconds since 1970
+	At     int64  // received, or printed if that was long before, in milliseconds since 1970
 	Data   []byte // as printed: whole lines, but for the end of a stream and pieces of an overlong line
 }
 

@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// LogPos is a position in a run's log, all workers' lines in the order of arrival. Zero is the start.
+// LogPos is a position in a run's log, all workers' lines merged as they were received; after an outage by their times. Zero is the start.
 type LogPos int64
 
 // LogLine is a stored line of a worker.
@@ -21,7 +21,7 @@ type LogLine struct {
 	Pos    LogPos    `json:"pos"`
 	Rank   int       `json:"rank"`
 	Stream string    `json:"stream"` // stdout or stderr
-	At     time.Time `json:"at"`     // received by the console
+	At     time.Time `json:"at"`     // received by the console, or printed if that was long before
 	Text   string    `json:"text"`   // valid UTF-8 without the newline; control characters kept
 	Level  LogLevel  `json:"level,omitempty"`
 	// Cut says that the worker's next line continues this one, which is longer than the console takes at once.

@@ -32,6 +32,7 @@ type Batch struct {
 	Rank    int
 	Attempt int
 	At      time.Time // when received
+	Printed time.Time // when the lines were printed, if that was long before; else zero
 
 	From, To    Cursor // From must match the stored cursor, which becomes To
 	Log         []byte // raw lines

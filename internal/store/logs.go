@@ -18,16 +18,24 @@ func insertChunk(ctx context.Context, tx *db.Tx, b *Batch) error {
 		return nil
 	}
 	err := tx.QueryRow(ctx, `INSERT INTO log_chunks (run_id, rank, stream, at, data) VALUES (?,?,?,?,?) RETURNING id`,
-		b.RunID, b.Rank, b.Stream, b.At.UnixMilli(), b.Log).Scan(&b.ChunkID)
+		b.RunID, b.Rank, b.Stream, b.chunk().At, b.Log).Scan(&b.ChunkID)
 	if err != nil {
 		return fmt.Errorf("store log of %s: %w", b.AllocID, err)
 	}
 	return nil
 }
 
+func (b *Batch) chunk() logarchive.Chunk {
+	at := b.At
+	if !b.Printed.IsZero() {
+		at = b.Printed
+	}
+	return logarchive.Chunk{ID: b.ChunkID, Rank: b.Rank, Stream: b.Stream, At: at.UnixMilli(), Data: b.Log}
+}
+
 // Lines splits what the batch stored into lines with positions.
 func (b *Batch) Lines() []run.LogLine {
-	c := logarchive.Chunk{ID: b.ChunkID, Rank: b.Rank, Stream: b.Stream, At: b.At.UnixMilli(), Data: b.Log}
+	c := b.chunk()
 	var out []run.LogLine
 	for i, line := range c.Lines() {
 		out = append(out, c.Line(i, line))
