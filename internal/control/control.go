@@ -73,7 +73,7 @@ type Cluster interface {
 	Stop(ctx context.Context, childID string) error
 	Nodes(ctx context.Context) ([]run.Node, error)
 	GPUUses(ctx context.Context) (map[string][]run.GPUUse, error)
-	GPUStats(ctx context.Context, nodeID string) ([]run.GPUStats, error)
+	NodeUsage(ctx context.Context, nodeID string) (run.NodeUsage, error)
 	KillLimit(ctx context.Context, nodeIDs []string) (limit time.Duration, node string)
 	Planner
 	Variables

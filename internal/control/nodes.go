@@ -58,10 +58,11 @@ func (c *Control) MeasureGPUs(ctx context.Context, nodes []run.Node) {
 			continue
 		}
 		each.Go(func() error {
-			var err error
-			if n.Stats, err = c.o.Cluster.GPUStats(ctx, n.ID); err != nil {
+			u, err := c.o.Cluster.NodeUsage(ctx, n.ID)
+			if err != nil {
 				c.o.Logger.Debug("no statistics of GPUs", "node", n.Name, "err", err)
 			}
+			n.Stats = u.GPUs
 			return nil
 		})
 	}

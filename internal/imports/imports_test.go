@@ -134,8 +134,9 @@ var allowed = map[string][]string{
 	"internal/trainconf/gendoc":   {"internal/trainconf"},
 
 	// The embedded agent: its parts are imported by nobody else.
-	"internal/localnomad":         {"internal/nvidia", "internal/localnomad/gpu", "internal/localnomad/httpapi", "internal/localnomad/logfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task"},
-	"internal/localnomad/httpapi": {"internal/localnomad/jobfile", "internal/localnomad/logfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task"},
+	"internal/localnomad":         {"internal/nvidia", "internal/localnomad/gpu", "internal/localnomad/httpapi", "internal/localnomad/logfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task", "internal/localnomad/usage"},
+	"internal/localnomad/httpapi": {"internal/localnomad/jobfile", "internal/localnomad/logfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task", "internal/localnomad/usage"},
+	"internal/localnomad/usage":   {},
 	"internal/localnomad/gpu":     {"internal/nvidia"},
 	"internal/localnomad/task":    {"internal/localnomad/logfile", "internal/localnomad/state"},
 	"internal/localnomad/sched":   {"internal/localnomad/state"},
@@ -144,7 +145,8 @@ var allowed = map[string][]string{
 // external are the modules that only the listed packages may import.
 var external = map[string][]string{
 	// localnomad speaks the same wire format, so it uses the same structs; no client code of theirs.
-	"github.com/hashicorp/nomad/api":     {"internal/nomad", "internal/nomad/conformance", "internal/localnomad", "internal/localnomad/gpu", "internal/localnomad/httpapi", "internal/localnomad/jobfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task"},
+	"github.com/hashicorp/nomad/api":     {"internal/nomad", "internal/nomad/conformance", "internal/localnomad", "internal/localnomad/gpu", "internal/localnomad/httpapi", "internal/localnomad/jobfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task", "internal/localnomad/usage"},
+	"github.com/shirou/gopsutil/v4":     {"internal/localnomad/usage"},
 	"github.com/hashicorp/consul/api":    {"internal/consul"},
 	"database/sql":                       {"internal/store", "internal/store/check", "internal/store/points", "internal/store/db", "internal/store/storetest"},
 	"modernc.org/sqlite":                 {"internal/store/db"},

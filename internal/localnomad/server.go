@@ -21,6 +21,7 @@ import (
 	"github.com/cotrain/cotrain/internal/localnomad/sched"
 	"github.com/cotrain/cotrain/internal/localnomad/state"
 	"github.com/cotrain/cotrain/internal/localnomad/task"
+	"github.com/cotrain/cotrain/internal/localnomad/usage"
 	"github.com/cotrain/cotrain/internal/nvidia"
 )
 
@@ -80,7 +81,7 @@ func New(opts Options) (*Server, error) {
 	})
 	s.sched = sched.New(s.store, s.runners, opts.Logger)
 	s.api = httpapi.New(httpapi.Options{
-		Store: s.store, Sched: s.sched, Runners: s.runners, Logs: logs, DeviceStats: s.meter.Stats, Region: region, Version: agentVersion, Log: opts.Logger,
+		Store: s.store, Sched: s.sched, Runners: s.runners, Logs: logs, DeviceStats: s.meter.Stats, Usage: usage.New(root, opts.Now), Region: region, Version: agentVersion, Log: opts.Logger,
 		Now: func(node string) time.Time { return opts.Now().Add(opts.Clocks[node]) },
 	})
 	s.http = &http.Server{Handler: s.api, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug)}

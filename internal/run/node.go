@@ -35,7 +35,9 @@ type GPUStats struct {
 	MemoryUsed  *int64 `json:"memory_used,omitempty"`  // MiB
 	MemoryTotal *int64 `json:"memory_total,omitempty"` // MiB
 	Power       *int64 `json:"power,omitempty"`        // W
+	PowerLimit  *int64 `json:"power_limit,omitempty"`  // W
 	Temperature *int64 `json:"temperature,omitempty"`  // °C
+	ECCErrors   *int64 `json:"ecc_errors,omitempty"`   // that memory could not correct
 }
 
 // GPUUse is an allocation's share of a node's GPUs: none of a worker that trains on the CPU.

@@ -97,4 +97,17 @@ func (a *API) signalAllocation(_ http.ResponseWriter, r *http.Request, id string
 	return map[string]any{"Index": 0}, nil
 }
 
+// allocationStats answers what an allocation's processes use.
+func (a *API) allocationStats(_ http.ResponseWriter, r *http.Request, id string) (any, error) {
+	al := a.Store.Alloc(id)
+	if al == nil {
+		return nil, unknownAlloc(id)
+	}
+	processes := a.Runners.Processes(id)
+	if len(processes) == 0 {
+		return api.AllocResourceUsage{ResourceUsage: &api.ResourceUsage{}, Tasks: map[string]*api.TaskResourceUsage{}}, nil
+	}
+	return a.Usage.Task(r.Context(), id, al.TaskGroup, processes)
+}
+
 func unknownAlloc(id string) error { return notFound("Unknown allocation %s", strconv.Quote(id)) }

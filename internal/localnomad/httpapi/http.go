@@ -18,6 +18,7 @@ import (
 	"github.com/cotrain/cotrain/internal/localnomad/sched"
 	"github.com/cotrain/cotrain/internal/localnomad/state"
 	"github.com/cotrain/cotrain/internal/localnomad/task"
+	"github.com/cotrain/cotrain/internal/localnomad/usage"
 )
 
 // maxBody bounds a request's body in bytes. Job files carry scripts as variables.
@@ -31,6 +32,8 @@ type Options struct {
 	Logs    *logfile.Hub
 	// DeviceStats measures a node's devices.
 	DeviceStats func(ctx context.Context, n *api.Node) []*api.DeviceGroupStats
+	// Usage measures the machine and allocations' processes.
+	Usage *usage.Meter
 	// Now is the clock of a node, by name.
 	Now    func(node string) time.Time
 	Region string
@@ -73,6 +76,7 @@ func New(o Options) *API {
 		{"/v1/allocation/", "/stop", put(a.stopAllocation)},
 		{"/v1/client/allocation/", "/restart", put(a.restartAllocation)},
 		{"/v1/client/allocation/", "/signal", put(a.signalAllocation)},
+		{"/v1/client/allocation/", "/stats", get(a.allocationStats)},
 		{"/v1/client/fs/logs/", "", get(a.serveLogs)},
 		{"/v1/client/fs/ls/", "", get(a.listDir)},
 		{"/v1/client/stats", "", get(a.nodeStats)},

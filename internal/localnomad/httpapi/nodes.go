@@ -26,7 +26,7 @@ func (a *API) listNodes(w http.ResponseWriter, r *http.Request, _ string) (any, 
 	})
 }
 
-// nodeStats answers what a node's devices are doing, by the node's clock, and no more than that.
+// nodeStats answers what the machine and a node's devices are doing, by the node's clock.
 func (a *API) nodeStats(_ http.ResponseWriter, r *http.Request, _ string) (any, error) {
 	id := r.URL.Query().Get("node_id")
 	n := a.Store.Node(id)
@@ -40,7 +40,7 @@ func (a *API) nodeStats(_ http.ResponseWriter, r *http.Request, _ string) (any, 
 		*api.HostStats
 		Timestamp int64
 	}
-	return stats{&api.HostStats{
-		Memory: &api.HostMemoryStats{}, CPU: []*api.HostCPUStats{}, DiskStats: []*api.HostDiskStats{}, DeviceStats: a.DeviceStats(r.Context(), n),
-	}, a.Now(n.Name).UnixNano()}, nil
+	host := a.Usage.Host(r.Context())
+	host.DeviceStats = a.DeviceStats(r.Context(), n)
+	return stats{&host, a.Now(n.Name).UnixNano()}, nil
 }

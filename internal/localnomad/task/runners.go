@@ -144,6 +144,22 @@ func (rs *Runners) Signal(id, name, signal string) error {
 	return err
 }
 
+// Processes are the IDs of those that an allocation's tasks are now: what these have started is not among them.
+func (rs *Runners) Processes(id string) (out []int) {
+	r := rs.get(id)
+	if r == nil {
+		return nil
+	}
+	for _, t := range r.tasks {
+		t.mu.Lock()
+		if t.proc != nil {
+			out = append(out, t.proc.Pid)
+		}
+		t.mu.Unlock()
+	}
+	return out
+}
+
 // FailNode kills everything on a node at once. Nobody tells the state: nodes that fail tell nobody.
 func (rs *Runners) FailNode(id string) {
 	for _, r := range rs.all() {

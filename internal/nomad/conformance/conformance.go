@@ -54,7 +54,7 @@ func Run(t *testing.T, target Target) {
 		{"agent", testAgent}, {"parents", testParents}, {"dispatch", testDispatch}, {"dispatch refusals", testDispatchRefusals},
 		{"outcomes", testOutcomes}, {"stopping", testStopping}, {"killing", testKilling}, {"signals", testSignals}, {"environment", testEnvironment}, {"rendezvous", testRendezvous},
 		{"logs", testLogs}, {"log rotation", testLogRotation}, {"log refusals", testLogRefusals}, {"events", testEvents}, {"event stream", testEventStream},
-		{"blocking queries", testBlocking}, {"pending", testPending}, {"devices", testDevices}, {"lists", testLists},
+		{"blocking queries", testBlocking}, {"pending", testPending}, {"devices", testDevices}, {"lists", testLists}, {"usage", testUsage},
 		{"plan", testPlan}, {"room", testRoom}, {"a parent before it is registered", testJobBeforeRegistration},
 		{"launches", testLaunches}, {"secrets", testSecrets}, {"vault", testVault}, {"namespaces", testNamespaces}, {"coming back", testComingBack}, {"priority", testPriority},
 	} {

@@ -34,7 +34,7 @@ func TestGPUsOfTheEmbeddedAgentAreMeasured(t *testing.T) { //nolint:paralleltest
 	if err != nil || len(nodes) != 1 {
 		t.Fatalf("nodes: %+v, %v", nodes, err)
 	}
-	got, err := client.GPUStats(t.Context(), nodes[0].ID)
+	got, err := client.NodeUsage(t.Context(), nodes[0].ID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestGPUsOfTheEmbeddedAgentAreMeasured(t *testing.T) { //nolint:paralleltest
 		{ID: "GPU-aaaa", Utilization: new(int64(87)), MemoryUsed: new(int64(40960)), MemoryTotal: new(int64(81920)), Power: new(int64(312)), Temperature: new(int64(63))},
 		{ID: "GPU-bbbb", Utilization: new(int64(0)), MemoryUsed: new(int64(4)), MemoryTotal: new(int64(81920)), Temperature: new(int64(31))},
 	}
-	if d := cmp.Diff(want, got); d != "" {
+	if d := cmp.Diff(want, got.GPUs); d != "" {
 		t.Error(d)
 	}
 }

@@ -279,6 +279,19 @@ func testDevices(t *testing.T, target Target) {
 	})
 }
 
+func testUsage(t *testing.T, target Target) {
+	b := newBench(t, target, nil)
+	child := b.dispatch("sh -c 'while :; do :; done' & sleep 600") // what a task started counts as its own
+	w := b.workers(child, 1, "the worker to run", func(w run.Worker) bool { return w.State == run.WorkerRunning })[0]
+	b.eventually("the use of a core", func(ctx ctx) (bool, string) {
+		u, err := b.client.TaskUsage(ctx, child, w.AllocID)
+		return err == nil && u.CPU != nil && *u.CPU > 1 && u.Memory != nil && *u.Memory > 0 && !u.At.IsZero(), fmt.Sprintf("%+v, %v", u, err)
+	})
+	if _, err := b.client.TaskUsage(b.context(), child, "00000000-0000-0000-0000-000000000000"); err == nil {
+		t.Error("an allocation that does not exist has been measured")
+	}
+}
+
 func testLists(t *testing.T, target Target) {
 	b := newBench(t, target, nil)
 	w := b.ended(b.dispatch("exit 0"))
@@ -297,8 +310,8 @@ func testLists(t *testing.T, target Target) {
 	if target.Device != "" && !slices.ContainsFunc(n.GPUs, func(g run.GPU) bool { return g.Model == target.Device && g.ID != "" }) {
 		t.Errorf("node has the devices %+v, want %s", n.GPUs, target.Device)
 	}
-	if _, err := b.client.GPUStats(b.context(), n.ID); err != nil {
-		t.Errorf("what its devices are doing: %v", err)
+	if u, err := b.client.NodeUsage(b.context(), n.ID); err != nil || u.CPU == nil || u.MemoryUsed == nil || u.MemoryTotal == nil || u.DiskTotal == nil || u.At.IsZero() {
+		t.Errorf("what its machine uses: %+v, %v", u, err)
 	}
 	if h, err := b.client.Host(b.context(), n.ID); err != nil || !h.Known || h.Most < h.Least {
 		t.Errorf("its clock: %+v, %v", h, err)

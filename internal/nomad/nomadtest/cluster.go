@@ -371,14 +371,14 @@ func (c *Cluster) GPUUses(context.Context) (map[string][]run.GPUUse, error) {
 	return out, c.call("GPUUses")
 }
 
-// GPUStats answers that a GPU of the node, whatever it is, has nothing to do.
-func (c *Cluster) GPUStats(_ context.Context, nodeID string) ([]run.GPUStats, error) {
+// NodeUsage answers that a GPU of the node, whatever it is, has nothing to do.
+func (c *Cluster) NodeUsage(_ context.Context, nodeID string) (run.NodeUsage, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.call("GPUStats"); err != nil {
-		return nil, err
+	if err := c.call("NodeUsage"); err != nil {
+		return run.NodeUsage{}, err
 	}
-	return []run.GPUStats{{ID: nodeID + "-gpu", Utilization: new(int64(0))}}, nil
+	return run.NodeUsage{GPUs: []run.GPUStats{{ID: nodeID + "-gpu", Utilization: new(int64(0))}}}, nil
 }
 
 // Host answers a node's clock as [Cluster.SetClock] set it, known to a tenth of a second; unset it is not known.
