@@ -230,8 +230,8 @@ func (a *App) wire(client *nomad.Client) error {
 		{"retention", retention.New(retention.Options{Store: a.store, Limits: a.logLimits, Publisher: hub, Logger: part("retention"), Now: now}).Run},
 	}...)
 	a.loops = append(a.loops, loop{"status", status.New(status.Options{Store: a.store, Feed: hub, Files: a.statusFiles(), Logger: part("status"), Now: now}).Run})
-	if a.storage != nil && a.cfg.Storage.MirrorLogs {
-		a.loops = append(a.loops, loop{"mirror of logs", status.NewMirror(status.MirrorOptions{Store: a.store, Files: files{a.storage}, Logger: part("status")}).Run})
+	if a.storage != nil {
+		a.loops = append(a.loops, loop{"mirror of logs", status.NewMirror(status.MirrorOptions{Store: a.store, Files: files{a.storage}, Usual: a.cfg.Storage.MirrorLogs, Logger: part("status")}).Run})
 	}
 	if a.secrets.vault != nil {
 		a.secrets.follow(client.SetToken)

@@ -41,6 +41,7 @@ type Equipment struct {
 	Env    []string `sep:"none" placeholder:"NAME=VALUE" help:"Variable for the trainer. It is stored and shown: not for secrets. Repeat it for more."`
 	Arg    []string `sep:"none" placeholder:"X" help:"Argument for the trainer, which wins over its configuration: --arg=--train.torch_compile=false. Repeat it for more."`
 	Retry  []string `sep:"none" placeholder:"CAUSE=N" help:"Retries of one cause of docs/troubleshooting.md, whatever --retries says: --retry cuda_oom=0. Repeat it for more."`
+	Mirror *string  `name:"mirror-logs" placeholder:"on|off" help:"Whether its log is also written into logs/training/RUN of shared storage (as the console is set)."`
 	Secret []string `sep:"none" placeholder:"NAME" help:"Registered secret that becomes environment of the trainer, on its node. Repeat it for more."`
 }
 
@@ -64,7 +65,7 @@ func (c Changes) named() map[string]*string {
 	return map[string]*string{
 		"nodes": c.Nodes, "gpus": c.GPUs, "gpu_model": c.GPUModel, "gpu_min_memory": c.GPUMinMemory, "cpu": c.CPU, "memory": c.Memory,
 		"site": c.Site, "priority": c.Priority, "max_duration": c.MaxDuration, "retries": c.Retries, "tags": c.Tags,
-		"on_hang": c.OnHang, "on_nan": c.OnNaN, "on_divergence": c.OnDivergence, "on_plateau": c.OnPlateau, "rollback_lr": c.RollbackLR,
+		"on_hang": c.OnHang, "on_nan": c.OnNaN, "on_divergence": c.OnDivergence, "on_plateau": c.OnPlateau, "rollback_lr": c.RollbackLR, "mirror_logs": c.Mirror,
 	}
 }
 

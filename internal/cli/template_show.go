@@ -58,7 +58,7 @@ func (t *table) options(o run.Options) {
 	for _, name := range slices.Sorted(maps.Keys(o.Env)) {
 		t.row("Environment", name+"="+o.Env[name])
 	}
-	t.pairs("Arguments", strings.Join(o.Args, " "), "Secrets", strings.Join(o.Secrets, ", "))
+	t.pairs("Arguments", strings.Join(o.Args, " "), "Secrets", strings.Join(o.Secrets, ", "), "Log in shared storage", o.MirrorLogs)
 }
 
 // times is "x 0.5", or nothing.

@@ -291,7 +291,7 @@ type Job struct {
 
 // Storage is the folder that all workers share. Path lets the console see it, Mount the workers.
 type Storage struct {
-	// MirrorLogs has the logs of workers written there, too (storage.mirror_logs, COTRAIN_STORAGE_MIRROR_LOGS; false).
+	// MirrorLogs has the logs of workers written there, too, of runs that do not say otherwise (storage.mirror_logs, COTRAIN_STORAGE_MIRROR_LOGS; false).
 	MirrorLogs bool
 	// Path is the folder as the console sees it (storage.path, COTRAIN_STORAGE_PATH; with Dev the folder storage in
 	// DataDir, otherwise none).

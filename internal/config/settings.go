@@ -280,7 +280,7 @@ func Settings() []Setting {
 			set: put(func(c *Config) *string { return &c.Storage.Group }, word)},
 		{Key: "storage.mode", Env: "COTRAIN_STORAGE_MODE", Default: "2775", Help: "mode of the folders that jobs write, in octal",
 			set: put(func(c *Config) *string { return &c.Storage.Mode }, octalMode)},
-		{Key: "storage.mirror_logs", Env: "COTRAIN_STORAGE_MIRROR_LOGS", Default: "false", Help: "also write the logs of workers into logs/training/RUN there, one file for each", kind: boolean,
+		{Key: "storage.mirror_logs", Env: "COTRAIN_STORAGE_MIRROR_LOGS", Default: "false", Help: "also write the logs of workers into logs/training/RUN there, one file for each; runs that set mirror_logs decide for themselves", kind: boolean,
 			set: put(func(c *Config) *bool { return &c.Storage.MirrorLogs })},
 	}, logSettings(), []Setting{
 		{Key: "audit.retention", Env: "COTRAIN_AUDIT_RETENTION", Default: "0s", Help: "how long entries of the audit log are kept, 24h or more; 0s for ever", kind: duration,

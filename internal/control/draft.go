@@ -30,7 +30,7 @@ type draft struct {
 // prepare checks a submission and fills in defaults. It reports all problems at once, as [run.FieldErrors].
 func (c *Control) prepare(s run.Submission, in surroundings) (draft, error) {
 	s.Name, s.Options, s.Origin.Template = strings.TrimSpace(s.Name), tidyOptions(s.Options), templateIn(s.Project, s.Origin.Template)
-	errs := append(checkOrigin(s), c.assign(&s)...)
+	errs := slices.Concat(checkOrigin(s), c.assign(&s), c.mirrors(s.Options))
 	refs, unusable, err := in.resolve(&s)
 	if err != nil {
 		return draft{}, err

@@ -74,12 +74,20 @@ func (c *Control) paths(ctx context.Context) pathCheck {
 	}
 }
 
+// mirrors checks that there is shared storage for a log that is to be written there.
+func (c *Control) mirrors(o run.Options) run.FieldErrors {
+	if o.MirrorLogs != run.MirrorOn || c.o.Storage != nil {
+		return nil
+	}
+	return run.FieldErrors{{Field: "mirror_logs", Value: o.MirrorLogs, Rule: "needs shared storage that the console reaches, and there is none", Fix: "set storage.path (COTRAIN_STORAGE_PATH), or leave it out"}}
+}
+
 // Check returns what judges of submissions what trainconf cannot: whether their project allows them, and their paths in the
 // project's storage. What cannot be read has been told by whoever read it.
 func (c *Control) Check(ctx context.Context) func(run.Submission) (errs, warns run.FieldErrors) {
 	in, saves, shares := c.around(ctx), c.savesInTime(ctx), c.sharesFolder(ctx)
 	return func(s run.Submission) (errs, warns run.FieldErrors) {
-		errs = c.assign(&s)
+		errs = append(c.assign(&s), c.mirrors(s.Options)...)
 		if _, bad, err := in.resolve(&s); err == nil {
 			errs = append(errs, bad...)
 		}

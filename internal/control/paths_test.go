@@ -105,3 +105,21 @@ func TestASweepAsksSharedStorageForEachPathOfItsRuns(t *testing.T) {
 		}
 	}
 }
+
+func TestALogIsMirroredOnlyWhereThereIsSharedStorage(t *testing.T) {
+	t.Parallel()
+	without := newRig(t)
+	with, _ := newShelvedRig(t)
+	for value, fields := range map[string][2]string{run.MirrorOn: {"mirror_logs", ""}, run.MirrorOff: {}, run.MirrorDefault: {}, "maybe": {"mirror_logs", "mirror_logs"}} {
+		for i, r := range []*rig{without, with} {
+			s := submission()
+			s.Options.MirrorLogs = value
+			_, err := r.control.Submit(t.Context(), "test", s)
+			var errs run.FieldErrors
+			errors.As(err, &errs)
+			if got := len(errs); (got > 0) != (fields[i] != "") || got > 0 && (errs[0].Field != fields[i] || errs[0].Value != value || errs[0].Fix == "") {
+				t.Errorf("%s, %d: %v", value, i, err)
+			}
+		}
+	}
+}

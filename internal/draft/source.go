@@ -50,6 +50,7 @@ type OptionsInput struct {
 	Env         map[string]string `json:"env,omitempty" doc:"More environment for the trainer. It is stored and shown: not for secrets"`
 	Args        []string          `json:"args,omitempty" doc:"More arguments for the trainer, which win over its configuration. They are stored and shown"`
 	Secrets     run.SecretNames   `json:"secrets,omitempty" doc:"Names of registered secrets that become environment of the trainer on its node"`
+	MirrorLogs  *string           `json:"mirror_logs,omitempty" enum:"default,on,off" doc:"Whether its log is also written into logs/training/RUN of shared storage; default for what the console does"`
 }
 
 // Duration is a length of time, as text such as "2h30m" or as whole seconds.
@@ -120,7 +121,7 @@ func (in *OptionsInput) apply(d *Draft) {
 	if in.Retry != nil {
 		o.Retry = maps.Clone(in.Retry)
 	}
-	for field, given := range map[string]*string{"on_hang": in.OnHang, "on_nan": in.OnNaN, "on_divergence": in.OnDiverged, "on_plateau": in.OnPlateau} {
+	for field, given := range map[string]*string{"on_hang": in.OnHang, "on_nan": in.OnNaN, "on_divergence": in.OnDiverged, "on_plateau": in.OnPlateau, "mirror_logs": in.MirrorLogs} {
 		if given != nil {
 			d.add(d.Request.Set(field, *given))
 		}

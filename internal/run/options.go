@@ -28,8 +28,26 @@ type Options struct {
 	// Secrets are names of registered secrets, whose values join the trainer's environment on the node; see [Secret].
 	Secrets SecretNames `json:"secrets,omitempty"`
 
+	// MirrorLogs is whether the log is also written into shared storage: [MirrorOn], [MirrorOff], or "" for what the console does.
+	MirrorLogs string `json:"mirror_logs,omitempty"`
+
 	// Assigned names what was not asked for: "priority" and "max_duration", where they are the limits of the project.
 	Assigned []string `json:"assigned,omitempty"`
+}
+
+// What [Options.MirrorLogs] may be.
+const (
+	MirrorDefault = "default" // the same as ""
+	MirrorOn      = "on"
+	MirrorOff     = "off"
+)
+
+// Mirrors lists what mirror_logs may be, the default first.
+func Mirrors() []string { return []string{MirrorDefault, MirrorOn, MirrorOff} }
+
+// MirrorsLog reports whether the log is also written into shared storage, on a console that does so or not where nothing is said.
+func (o Options) MirrorsLog(usual bool) bool {
+	return o.MirrorLogs == MirrorOn || usual && o.MirrorLogs != MirrorOff
 }
 
 // Unassigned is the options as they were asked for, without what the project set.

@@ -43,10 +43,11 @@ type LogFiles interface {
 type MirrorOptions struct {
 	Store  LogStore
 	Files  LogFiles
+	Usual  bool // whether logs are mirrored of runs that say nothing about it
 	Logger *slog.Logger
 }
 
-// Mirror writes the logs of runs into files, one for each worker, as they are stored.
+// Mirror writes the logs of runs that are to be mirrored into files, one for each worker, as they are stored.
 type Mirror struct {
 	o    MirrorOptions
 	runs map[run.ID]*mirrored
@@ -80,7 +81,7 @@ func (m *Mirror) Run(ctx context.Context) error {
 			continue // whoever else reads the store says so
 		}
 		for _, r := range runs {
-			if m.runs[r.ID] == nil && r.Attempt > 0 {
+			if m.runs[r.ID] == nil && r.Attempt > 0 && r.Options.MirrorsLog(m.o.Usual) {
 				m.runs[r.ID] = &mirrored{begun: states == nil && r.State.Terminal()}
 			}
 		}

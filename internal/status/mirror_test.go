@@ -110,7 +110,7 @@ func TestALogIsMirroredOnceWhateverFailsOnTheWay(t *testing.T) {
 		console := func() (stop func()) {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error)
-			m := NewMirror(MirrorOptions{Store: l, Files: d, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			m := NewMirror(MirrorOptions{Store: l, Files: d, Usual: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			go func() { done <- m.Run(ctx) }()
 			return func() {
 				cancel()
@@ -147,4 +147,35 @@ func TestALogIsMirroredOnceWhateverFailsOnTheWay(t *testing.T) {
 			t.Errorf("logged %d times: %s", n, log.String())
 		}
 	})
+}
+
+func TestARunDecidesWhetherItsLogIsMirrored(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		usual  bool
+		option string
+		want   bool
+	}{
+		{false, "", false}, {false, run.MirrorOn, true}, {false, run.MirrorOff, false}, {true, "", true}, {true, run.MirrorOn, true}, {true, run.MirrorOff, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &disk{files: map[string]string{}}
+			r := training(1)
+			r.Options.MirrorLogs = tt.option
+			l := &logs{world: world{runs: map[run.ID]run.Run{id: r}}}
+			l.print(4)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			m := NewMirror(MirrorOptions{Store: l, Files: d, Usual: tt.usual, Logger: slog.New(slog.DiscardHandler)})
+			go func() { done <- m.Run(ctx) }()
+			time.Sleep(3 * mirrorEvery)
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if got := d.file(0) != ""; got != tt.want {
+				t.Errorf("usual %t, mirror_logs = %q: mirrored %t", tt.usual, tt.option, got)
+			}
+		})
+	}
 }

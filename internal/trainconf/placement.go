@@ -87,6 +87,8 @@ var placement = [...]Field{
 	{Path: run.SecretsField, Section: "run", Label: "Secrets", Type: StringList, Placeholder: "HF_TOKEN", MaxChars: 64, MaxItems: run.MaxSecrets,
 		Help:     "Registered secrets that become environment of the trainer on its node. CoTrain never reads the values.",
 		Keywords: "token password credentials vault nomad variable key"},
+	{Path: "mirror_logs", Section: "run", Label: "Log in shared storage", Type: Choice, Default: run.MirrorDefault, Choices: run.Mirrors(),
+		Help: "Also writes each worker's log into logs/training/RUN there; by default as the console is set.", Keywords: "mirror copy file nfs stdout stderr"},
 }
 
 // PlacementFields returns every setting of a run that is not CotrainCore's, but its name: what of the cluster it asks
@@ -264,7 +266,7 @@ func ValidateOptions(o run.Options) run.FieldErrors {
 		add(n.field, value, f.broken(near))
 	}
 	add(FieldRetry, o.Retry.String(), retryProblem(o.Retry))
-	for _, c := range [...]struct{ field, value string }{{"on_hang", o.OnHang}, {"on_nan", o.OnNaN}, {"on_divergence", o.OnDivergence}, {"on_plateau", o.OnPlateau}} {
+	for _, c := range [...]struct{ field, value string }{{"on_hang", o.OnHang}, {"on_nan", o.OnNaN}, {"on_divergence", o.OnDivergence}, {"on_plateau", o.OnPlateau}, {"mirror_logs", o.MirrorLogs}} {
 		if f := placement[placementIndex(c.field)]; c.value != "" && !slices.Contains(f.Choices, c.value) {
 			_, err := f.Check(c.value)
 			errs = append(errs, AsFieldErrors(err)...)

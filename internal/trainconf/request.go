@@ -178,6 +178,10 @@ func (r *Request) equip(field, text string) {
 		if text != "" {
 			o.Secrets = strings.Split(text, ",")
 		}
+	case "mirror_logs":
+		if o.MirrorLogs = text; text == run.MirrorDefault {
+			o.MirrorLogs = ""
+		}
 	}
 }
 
@@ -242,6 +246,8 @@ func (r Request) Get(field string) string {
 		return strings.Join(o.Args, "\n")
 	case run.SecretsField:
 		return strings.Join(o.Secrets, ",")
+	case "mirror_logs":
+		return o.MirrorLogs
 	}
 	text, _ := r.Config.Get(field)
 	return text

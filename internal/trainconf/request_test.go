@@ -160,7 +160,7 @@ func TestARequestRefusesWhatBreaksARule(t *testing.T) {
 
 func TestEveryPlacementFieldIsDescribedAndItsOwnExamplesPass(t *testing.T) {
 	t.Parallel()
-	want := "nodes gpus gpu_model gpu_min_memory cpu memory site priority max_duration retries retry on_hang on_nan on_divergence on_plateau rollback_lr description tags env args secrets"
+	want := "nodes gpus gpu_model gpu_min_memory cpu memory site priority max_duration retries retry on_hang on_nan on_divergence on_plateau rollback_lr description tags env args secrets mirror_logs"
 	var paths []string
 	for _, f := range PlacementFields() {
 		paths = append(paths, f.Path)

@@ -43,6 +43,9 @@ func requestFacts(r run.Run) []ui.Fact {
 	if len(o.Secrets) > 0 {
 		facts = append(facts, ui.Fact{Key: "secrets", Label: "Secrets", Value: strings.Join(o.Secrets, ", "), Exact: "Registered secrets that become environment on the node"})
 	}
+	if o.MirrorLogs != "" {
+		facts = append(facts, ui.Fact{Key: "mirror-logs", Label: "Log in shared storage", Value: o.MirrorLogs, Exact: "In logs/training/" + string(r.ID)})
+	}
 	return facts
 }
 
