@@ -21,6 +21,7 @@ import (
 	"github.com/cotrain/cotrain/internal/inbound"
 	"github.com/cotrain/cotrain/internal/ingest"
 	"github.com/cotrain/cotrain/internal/localnomad"
+	"github.com/cotrain/cotrain/internal/machines"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/retention"
@@ -66,6 +67,7 @@ type App struct {
 	discovery *discovery     // nil where Nomad's servers are named
 	actions   *control.Control
 	survey    *survey.Survey
+	machines  *machines.Sampler
 	store     *store.Store
 	refusals  *audit.Refusals  // appends to the audit log
 	storage   *storage.Storage // nil for none
@@ -199,8 +201,12 @@ func (a *App) wire(client *nomad.Client) error {
 	hub, health := a.hub, a.health
 	part := func(name string) *slog.Logger { return a.log.With("part", name) }
 
+	a.machines = machines.New(machines.Options{Cluster: client, Store: a.store, Logger: part("machines"), Now: now})
 	var watcher *watch.Watcher
-	in := ingest.New(ingest.Options{Tailer: client, Statuses: a.followStatuses(), Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore, Archive: health.setArchive, Formats: a.cfg.SiteFormats(), Pulse: func(b *store.Batch) { watcher.Pulse(b) }})
+	in := ingest.New(ingest.Options{Tailer: client, Statuses: a.followStatuses(), Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore, Archive: health.setArchive, Formats: a.cfg.SiteFormats(), Pulse: func(b *store.Batch) {
+		watcher.Pulse(b)
+		a.machines.Hear(b)
+	}})
 	q := queue.New(queue.Options{
 		Cluster: client, Store: a.store, Publisher: hub, Logger: part("queue"), Now: now, Dispatched: func(id run.ID) { watcher.ReconcileSoon(id) },
 		Checkpoints: a.checkpoints(),
@@ -211,7 +217,7 @@ func (a *App) wire(client *nomad.Client) error {
 	}
 	a.rules = rules
 	watcher = watch.New(watch.Options{
-		Cluster: client, Store: a.store, Logs: in, Publisher: hub, Logger: part("watch"), Now: now, Rules: rules, Health: health.setNomad,
+		Cluster: client, Store: a.store, Logs: in, Machines: a.machines, Publisher: hub, Logger: part("watch"), Now: now, Rules: rules, Health: health.setNomad,
 		Released: func(run.ID) { q.Wake() }, Changed: q.Changed, Checkpoints: a.checkpoints(), DumpSignal: dumpSignal(a.cfg),
 	})
 	a.actions = control.New(control.Options{
@@ -223,7 +229,7 @@ func (a *App) wire(client *nomad.Client) error {
 		return err
 	}
 	a.loops = append(a.loops, []loop{
-		{"survey", a.survey.Run},
+		{"survey", a.survey.Run}, {"machines", a.machines.Run},
 		{"ingest", in.Run}, {"watch", watcher.Run}, {"queue", q.Run}, {"control", a.actions.Run},
 		{"tidy", a.tidy}, {"job file", client.WatchJobFile}, {"database", a.watchDatabase},
 		{"certificate", a.watchCertificate}, {"archive", a.watchArchive},

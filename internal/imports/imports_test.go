@@ -69,6 +69,7 @@ var allowed = map[string][]string{
 	"internal/queue":              {"internal/nomad", "internal/store", "internal/feed", "internal/trainconf"},
 	"internal/siterules":          {"internal/diagnose", "internal/nomad", "internal/trainconf", "internal/watch"},
 	"internal/survey":             {"internal/nomad"},
+	"internal/machines":           {"internal/store", "internal/store/points"},
 	"internal/watch":              {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/diagnose", "internal/logparse", "internal/rhythm", "internal/trainconf"},
 	"internal/ingest":             {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/logparse"},
 	"internal/nomad":              {"internal/certfile", "internal/nomad/failover", "jobs"},
@@ -146,7 +147,7 @@ var allowed = map[string][]string{
 var external = map[string][]string{
 	// localnomad speaks the same wire format, so it uses the same structs; no client code of theirs.
 	"github.com/hashicorp/nomad/api":     {"internal/nomad", "internal/nomad/conformance", "internal/localnomad", "internal/localnomad/gpu", "internal/localnomad/httpapi", "internal/localnomad/jobfile", "internal/localnomad/sched", "internal/localnomad/state", "internal/localnomad/task", "internal/localnomad/usage"},
-	"github.com/shirou/gopsutil/v4":     {"internal/localnomad/usage"},
+	"github.com/shirou/gopsutil/v4":      {"internal/localnomad/usage"},
 	"github.com/hashicorp/consul/api":    {"internal/consul"},
 	"database/sql":                       {"internal/store", "internal/store/check", "internal/store/points", "internal/store/db", "internal/store/storetest"},
 	"modernc.org/sqlite":                 {"internal/store/db"},

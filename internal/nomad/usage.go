@@ -69,7 +69,10 @@ func (c *Client) TaskUsage(ctx context.Context, jobID, allocID string) (run.Task
 		}
 	}
 	if m := all.ResourceUsage.MemoryStats; m != nil {
-		u.Memory = size(max(m.RSS, m.Usage)) // which of them is measured depends on the driver
+		u.Memory = size(m.RSS)
+		if m.RSS == 0 { // which of them is measured depends on the driver
+			u.Memory = size(m.Usage - min(m.Usage, m.Cache))
+		}
 		if m.MaxUsage > 0 {
 			u.MemoryPeak = size(m.MaxUsage)
 		}

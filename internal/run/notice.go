@@ -22,11 +22,20 @@ const (
 	NoticeClock     NoticeKind = "clock"      // a worker's clock is apart from worker 0's
 	NoticeSlow      NoticeKind = "slow"       // a worker is slower than the others
 	NoticePlateau   NoticeKind = "plateau"    // the loss does not fall any more
+
+	NoticeMemory       NoticeKind = "memory"        // a worker's memory, or its node's, is near its end
+	NoticeGPUErrors    NoticeKind = "gpu_errors"    // a GPU's memory has errors
+	NoticeGPUThrottled NoticeKind = "gpu_throttled" // a GPU is held down by heat or power
+	NoticeGPUIdle      NoticeKind = "gpu_idle"      // a GPU does nothing
+	NoticeGPUSlow      NoticeKind = "gpu_slow"      // a GPU does much less than its peers
 )
 
 // NoticeKinds lists them, the gravest first.
 func NoticeKinds() []NoticeKind {
-	return []NoticeKind{NoticeHang, NoticeNotFinite, NoticeDiverged, NoticeAlone, NoticeMesh, NoticeClock, NoticeSlow, NoticePlateau}
+	return []NoticeKind{
+		NoticeHang, NoticeNotFinite, NoticeDiverged, NoticeAlone, NoticeMesh, NoticeMemory, NoticeGPUErrors, NoticeClock, NoticeSlow, NoticeGPUThrottled,
+		NoticeGPUIdle, NoticeGPUSlow, NoticePlateau,
+	}
 }
 
 // Notice is something that is wrong with a live run as far as its workers' logs and nodes tell.
@@ -196,6 +205,10 @@ func (n Notice) over(at time.Time) string {
 		return "all workers are in the mesh again"
 	case NoticeClock:
 		return "the clock of " + who + " agrees with worker 0's again"
+	case NoticeMemory:
+		return "there is memory again at " + who
+	case NoticeGPUErrors, NoticeGPUThrottled, NoticeGPUIdle, NoticeGPUSlow:
+		return "the GPUs of " + who + " work as they should again"
 	default:
 		return who + " is as fast as the others again"
 	}

@@ -23,18 +23,23 @@ func (w *Watcher) notices(ctx context.Context, r run.Run, a run.Attempt, ws []ru
 	case r.State != run.Running && r.State != run.Degraded || !slices.ContainsFunc(ws, func(wk run.Worker) bool { return wk.State == run.WorkerRunning }):
 		return nil, pace, nil
 	}
+	var machines []run.Notice
+	if w.o.Machines != nil {
+		w.o.Machines.Follow(r, a, ws)
+		machines = w.o.Machines.Notices(r.ID)
+	}
 	if err := w.relearn(ctx, r, a, ws); err != nil {
 		return nil, pace, err
 	}
 	w.vitals.mu.Lock()
 	if l.v = w.vitals.of(r.ID, a.Number); l.v == nil {
 		w.vitals.mu.Unlock()
-		return nil, pace, nil
+		return machines, pace, nil
 	}
 	l.members, l.workers = l.v.current(ws, l.now)
 	l.excuse(w.o.Logs)
 	pace = l.pace()
-	out = slices.Concat(l.hang(), l.losses(), l.alone(), l.mesh(), l.clocks(), l.slow())
+	out = slices.Concat(l.hang(), l.losses(), l.alone(), l.mesh(), l.clocks(), l.slow(), machines)
 	w.vitals.mu.Unlock()
 	for i := range out {
 		if others, about, ok := l.witnesses(out[i]); ok && r.Notice(out[i].Kind) == nil {

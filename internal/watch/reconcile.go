@@ -415,6 +415,9 @@ func (w *Watcher) follow(ctx context.Context, u store.Update, c change) error {
 		w.mu.Unlock()
 		w.o.Logs.Forget(id)
 		w.vitals.forget(id)
+		if w.o.Machines != nil {
+			w.o.Machines.Forget(id)
+		}
 		w.o.Released(id)
 	}
 	return nil

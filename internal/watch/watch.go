@@ -55,17 +55,25 @@ type Logs interface {
 	Flush(ctx context.Context, id run.ID) error
 }
 
+// Machines samples what workers and their nodes use; see package machines.
+type Machines interface {
+	Follow(r run.Run, a run.Attempt, ws []run.Worker)
+	Notices(id run.ID) []run.Notice
+	Forget(id run.ID)
+}
+
 // Publisher informs viewers; see [feed.Hub].
 type Publisher interface {
 	Publish(topic, typ string, data any)
 	PublishRun(r run.Run, evs ...run.Event)
 }
 
-// Options configures [New]. Only Checkpoints is optional.
+// Options configures [New]. Only Machines and Checkpoints are optional.
 type Options struct {
 	Cluster   Cluster
 	Store     Store
 	Logs      Logs
+	Machines  Machines // nil to sample nothing
 	Publisher Publisher
 	Logger    *slog.Logger
 	Now       func() time.Time

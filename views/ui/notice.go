@@ -6,6 +6,7 @@ import "github.com/cotrain/cotrain/internal/run"
 var noticeTitles = map[run.NoticeKind]string{
 	run.NoticeHang: "Hang", run.NoticeNotFinite: "Loss not finite", run.NoticeDiverged: "Loss diverged", run.NoticeAlone: "Trains alone", run.NoticeMesh: "Smaller mesh",
 	run.NoticeClock: "Clock", run.NoticeSlow: "Slow worker", run.NoticePlateau: "Plateau",
+	run.NoticeMemory: "Memory", run.NoticeGPUErrors: "GPU errors", run.NoticeGPUThrottled: "GPU throttled", run.NoticeGPUIdle: "Idle GPU", run.NoticeGPUSlow: "Slow GPU",
 }
 
 // NoticeTitle is a notice kind as a heading.
