@@ -97,10 +97,10 @@ func (a *App) watchArchive(ctx context.Context) error {
 
 // checkArchive tries an archive that failed.
 func (a *App) checkArchive(ctx context.Context) {
-	if a.secrets.bucket == nil || a.health.archiveOK() {
+	if a.health.archiveOK() {
 		return
 	}
-	if err := a.secrets.bucket.Check(ctx); ctx.Err() == nil {
+	if err := a.store.CheckArchive(ctx); ctx.Err() == nil {
 		a.health.setArchive(err)
 	}
 }

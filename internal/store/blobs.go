@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -22,7 +23,8 @@ type Blobs interface {
 	DeleteAll(ctx context.Context, folder string) error             // everything below; no error if empty
 	// Each calls fn for every blob below a folder, "" for all, those of one folder in a row.
 	Each(ctx context.Context, folder string, fn func(name string, bytes int64, at time.Time) error) error
-	String() string // names the place, for people
+	Check(ctx context.Context) error // whether a block can be written, and read again
+	String() string                  // names the place, for people
 	Close() error
 }
 
@@ -47,14 +49,29 @@ func (b *FileBlobs) Close() error { return b.root.Close() }
 // String is the folder.
 func (b *FileBlobs) String() string { return b.root.Name() }
 
+// failed says what could not be done. That there is no room is said as of an archive that is away: what was to be written waits, and is
+// written later.
+func (b *FileBlobs) failed(doing string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		err = fault.New(fault.ErrArchiveUnavailable, fmt.Sprintf("There is no room on the disk that holds the archive of logs, %s.", b), "Free space there, or set a limit (logs.max_size, logs.retention); the console continues by itself once there is room.").Because(err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// Check writes as much as a block, and deletes it. No run has such a folder.
+func (b *FileBlobs) Check(ctx context.Context) error {
+	const name = ".cotrain/check"
+	return errors.Join(b.Put(ctx, name, make([]byte, SealBytes)), b.Delete(ctx, name))
+}
+
 // Put writes a temporary file and renames it, so readers never see half a blob.
 func (b *FileBlobs) Put(_ context.Context, name string, data []byte) error {
 	if err := b.root.MkdirAll(filepath.Dir(name), 0o750); err != nil {
-		return fmt.Errorf("archive %s: %w", name, err)
+		return b.failed("archive "+name, err)
 	}
 	tmp := name + ".tmp"
 	if err := b.root.WriteFile(tmp, data, 0o640); err != nil {
-		return fmt.Errorf("archive %s: %w", name, errors.Join(err, b.root.Remove(tmp)))
+		return b.failed("archive "+name, errors.Join(err, b.root.Remove(tmp)))
 	}
 	if err := b.root.Rename(tmp, name); err != nil {
 		return fmt.Errorf("archive %s: %w", name, err)

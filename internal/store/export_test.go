@@ -18,6 +18,9 @@ func (s *Store) LimitPages(ctx context.Context, n int) error {
 	return err
 }
 
+// Failed is what is said of an error.
+func (b *FileBlobs) Failed(doing string, err error) error { return b.failed(doing, err) }
+
 // AlongIndexes has lists walk along indexes however few runs there are, and give up soon if they find little.
 func (s *Store) AlongIndexes(lookedAt int) { s.sizes = sizes{lookedAt: lookedAt} }
 

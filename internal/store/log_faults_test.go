@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +26,16 @@ import (
 type watchedBlobs struct {
 	store.Blobs
 	get func(ctx context.Context, name string) error
+	put func() error
+}
+
+func (b *watchedBlobs) Put(ctx context.Context, name string, data []byte) error {
+	if b.put != nil {
+		if err := b.put(); err != nil {
+			return err
+		}
+	}
+	return b.Blobs.Put(ctx, name, data)
 }
 
 func (b *watchedBlobs) Get(ctx context.Context, name string) ([]byte, error) {
@@ -255,6 +268,123 @@ func TestAPageOfLongLinesEndsEarly(t *testing.T) {
 		}
 		if lines != n || pages != 3 {
 			t.Errorf("from the end %t: %d lines on %d pages, want %d on 3", tail, lines, pages, n)
+		}
+	}
+}
+
+// TestAFullArchiveKeepsNobodyFromTheirLog is of the disk that holds the blocks, with a database that has room.
+func TestAFullArchiveKeepsNobodyFromTheirLog(t *testing.T) {
+	t.Parallel()
+	const id = run.ID("r-0000000001")
+	files, err := store.NewFileBlobs(t.TempDir())
+	must(t, err)
+	defer func() { must(t, files.Close()) }()
+	for name, url := range map[string]func() string{"SQLite": func() string { return "" }, "PostgreSQL": func() string { return pgtest.URL(t) }} {
+		s, b := watched(t, db.Options{URL: url(), MaxConns: 4})
+		begun(t, s, id)
+		seals(t, s, id, "sealed")
+		b.put = func() error {
+			return files.Failed("archive x", &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC})
+		}
+		var at store.Cursor
+		for i := range 3 {
+			batch := &store.Batch{RunID: id, AllocID: "a", Stream: "stdout", From: at, Log: fmt.Appendf(nil, "full %d\n", i), To: store.Cursor{File: "f", Offset: int64(i + 1)}}
+			must(t, s.Commit(t.Context(), []*store.Batch{batch}))
+			at = batch.To
+			if err := s.Seal(t.Context(), id, 1); !errors.Is(err, fault.ErrArchiveUnavailable) || !strings.Contains(fault.Of(err).Text(), "no room on the disk that holds the archive of logs") {
+				t.Errorf("%s: sealed on a full disk: %v", name, err)
+			}
+		}
+		want := []string{"sealed", "full 0", "full 1", "full 2"}
+		if got := textsOf(t, s, id); !slices.Equal(got, want) {
+			t.Errorf("%s: while the disk is full the log is %q", name, got)
+		}
+		b.put = nil
+		must(t, errors.Join(s.CheckArchive(t.Context()), s.Seal(t.Context(), id, 1)))
+		if open, err := s.UnsealedRuns(t.Context(), 1); err != nil || len(open) > 0 {
+			t.Errorf("%s: with room again %v are not sealed, %v", name, open, err)
+		}
+		if got := textsOf(t, s, id); !slices.Equal(got, want) {
+			t.Errorf("%s: then the log is %q", name, got)
+		}
+	}
+}
+
+// TestTwoDeleteARunThatOthersReadAndItsLimitDeletesItsLog all at once: one of the two is told that it is gone, and nobody reads anything
+// but its lines.
+func TestTwoDeleteARunThatOthersReadAndItsLimitDeletesItsLog(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]func() string{"SQLite": func() string { return "" }, "PostgreSQL": func() string { return pgtest.URL(t) }} {
+		s, _ := watched(t, db.Options{URL: url(), MaxConns: 16})
+		for i := range 10 {
+			id := run.ID(fmt.Sprintf("r-%010d", i))
+			begun(t, s, id)
+			seals(t, s, id, "l1", "l2", "l3", "l4", "l5", "l6")
+			must(t, last(s.Update(t.Context(), id, func(u *store.Update) error { return u.Move(run.Stopped, "ann", "", time.Now()) })))
+			var all sync.WaitGroup
+			var deleted, gone atomic.Int64
+			begin := make(chan struct{})
+			for range 2 {
+				all.Go(func() {
+					<-begin
+					switch err := s.DeleteRun(context.Background(), id); {
+					case err == nil:
+						deleted.Add(1)
+					case errors.Is(err, fault.ErrNoRun):
+						gone.Add(1)
+					default:
+						t.Errorf("%s: %v", name, err)
+					}
+				})
+			}
+			all.Go(func() {
+				<-begin
+				_, _, err := s.DeleteLog(context.Background(), id, run.DeletedLog{At: time.Now()})
+				if err != nil && !errors.Is(err, fault.ErrNoRun) {
+					t.Errorf("%s: by a limit: %v", name, err)
+				}
+			})
+			ours := func(text string) error {
+				if len(text) != 2 || text[0] != 'l' {
+					t.Errorf("%s: somebody reads %q", name, text)
+				}
+				return nil
+			}
+			for what, read := range map[string]func() error{
+				"a download": func() error {
+					return s.EachLog(context.Background(), id, run.AllLines(), 0, func(l run.RawLine) error { return ours(strings.TrimSpace(string(l.Text))) })
+				},
+				"a search": func() error {
+					return s.SearchLog(context.Background(), id, run.LogFilter{Rank: -1, Find: run.LogPattern{Text: "l"}}, func(f run.LogFound) error {
+						for _, l := range f.Lines {
+							_ = ours(l.Text)
+						}
+						return nil
+					})
+				},
+				"a page": func() error {
+					lines, err := s.Logs(context.Background(), id, run.LogQuery{Rank: -1, Limit: 100})
+					for _, l := range lines {
+						_ = ours(l.Text)
+					}
+					return err
+				},
+			} {
+				all.Go(func() {
+					<-begin
+					if err := read(); err != nil && !errors.Is(err, fault.ErrNoRun) && !errors.Is(err, fault.ErrConflict) {
+						t.Errorf("%s: %s: %v", name, what, err)
+					}
+				})
+			}
+			close(begin)
+			all.Wait()
+			if deleted.Load() != 1 || gone.Load() != 1 {
+				t.Errorf("%s: %d deleted it, to %d it was gone", name, deleted.Load(), gone.Load())
+			}
+		}
+		if usage, err := s.LogUsage(t.Context()); err != nil || usage[len(usage)-1].Bytes != 0 {
+			t.Errorf("%s: at the end logs take %v, %v", name, usage, err)
 		}
 	}
 }

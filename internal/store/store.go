@@ -140,6 +140,9 @@ func OpenWith(ctx context.Context, o db.Options, blobs Blobs) (*Store, error) {
 // Database names the database and its version, for logs.
 func (s *Store) Database() string { return s.db.String() }
 
+// CheckArchive tells whether sealed blocks of logs can be written there.
+func (s *Store) CheckArchive(ctx context.Context) error { return s.blobs.Check(ctx) }
+
 // Archive names where the sealed blocks of logs are.
 func (s *Store) Archive() string { return s.blobs.String() }
 
