@@ -53,7 +53,7 @@ func TestEveryFileThatAScriptOrAStyleSheetNamesExists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := regexp.MustCompile(`(?:from\s+|import\(\s*|url\(\s*)"([^"]+)"`)
+	names := regexp.MustCompile(`(?:from\s+|import\(\s*|url\(\s*|SharedWorker\(new URL\()"([^"]+)"`)
 	found := 0
 	for _, folder := range []string{"js", "css"} {
 		err := fs.WalkDir(os.DirFS("."), folder, func(file string, d fs.DirEntry, err error) error {

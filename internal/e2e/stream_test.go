@@ -190,24 +190,9 @@ func follow(t *testing.T, out io.Reader) (lines []run.LogLine) {
 // same compares the lines that a client got with those that are stored, from its first on.
 func same(t *testing.T, c *process, id run.ID, got []run.LogLine) {
 	t.Helper()
-	var stored []run.LogLine
-	for after := got[0].Pos - 1; ; {
-		page, err := getJSON[struct {
-			Lines []run.LogLine
-			Next  run.LogPos
-			More  bool
-		}](c, fmt.Sprintf("/api/v1/runs/%s/logs?after=%d&limit=1000", id, after))
-		if err != nil {
-			t.Fatal(err)
-		}
-		stored = append(stored, page.Lines...)
-		if after = page.Next; !page.More {
-			break
-		}
-	}
 	position := func(l run.LogLine) string { return fmt.Sprint(l.Pos, " ", l.Text) }
 	want, have := []string{}, []string{}
-	for _, l := range stored {
+	for _, l := range stored(t, c, id, got[0].Pos) {
 		want = append(want, position(l))
 	}
 	for _, l := range got {
@@ -217,6 +202,25 @@ func same(t *testing.T, c *process, id run.ID, got []run.LogLine) {
 	slices.Sort(want)
 	if !slices.Equal(have, want) {
 		t.Errorf("%d lines came, and %d are stored", len(have), len(want))
+	}
+}
+
+// stored is a run's log from a line on.
+func stored(t *testing.T, c *process, id run.ID, from run.LogPos) (lines []run.LogLine) {
+	t.Helper()
+	for after := from - 1; ; {
+		page, err := getJSON[struct {
+			Lines []run.LogLine
+			Next  run.LogPos
+			More  bool
+		}](c, fmt.Sprintf("/api/v1/runs/%s/logs?after=%d&limit=1000", id, after))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, page.Lines...)
+		if after = page.Next; !page.More {
+			return lines
+		}
 	}
 }
 

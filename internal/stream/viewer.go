@@ -13,7 +13,22 @@ import (
 )
 
 // ErrNotAllowed ends a connection whose viewer may not follow its topics, or not any more.
-var ErrNotAllowed = errors.New("the viewer may not follow the topic")
+var ErrNotAllowed = errors.New("not allowed, or not any more")
+
+// notAllowed is [ErrNotAllowed] for a topic.
+type notAllowed struct{ topic string }
+
+func (e notAllowed) Error() string        { return e.topic + ": " + ErrNotAllowed.Error() }
+func (e notAllowed) Is(target error) bool { return target == ErrNotAllowed }
+
+// WhyNot tells a client why an error that matches [ErrNotAllowed] has ended its connection: the topic, unless it is all of them.
+func WhyNot(err error) string {
+	var of notAllowed
+	if errors.As(err, &of) {
+		return of.Error()
+	}
+	return ErrNotAllowed.Error()
+}
 
 // Viewer is one connection.
 type Viewer struct {
@@ -45,6 +60,7 @@ func (v *Viewer) Close() {
 // what the viewer has lost since matters, for a topic stays in its project.
 func (v *Viewer) allow(ctx context.Context, topics Positions, first bool) error {
 	now, err := v.server.o.Auth.Still(ctx)
+	refused := ErrNotAllowed
 	if err == nil {
 		kept := now.Includes(v.who) && now.First == nil
 		v.who = now
@@ -55,6 +71,7 @@ func (v *Viewer) allow(ctx context.Context, topics Positions, first bool) error 
 		for _, topic := range slices.Sorted(maps.Keys(topics)) { // in one order, so that the answer tells nothing of what is hidden
 			s, _ := subjectOf(topic)
 			if err = v.server.o.Guard.Allow(ctx, s.right, s.of); err != nil {
+				refused = notAllowed{topic}
 				break
 			}
 		}
@@ -63,7 +80,7 @@ func (v *Viewer) allow(ctx context.Context, topics Positions, first bool) error 
 	case err == nil:
 		return nil
 	case errors.Is(err, fault.ErrSignedOut), errors.Is(err, fault.ErrForbidden), errors.Is(err, fault.ErrNotFound):
-		return errors.Join(ErrNotAllowed, err)
+		return errors.Join(refused, err)
 	case first:
 		return err
 	}

@@ -9,7 +9,7 @@ import { startKeys } from "./ui/keys.js";
 import { startSearch } from "./ui/search.js";
 import { startForm } from "./form/form.js";
 import { startBanners } from "./live/banners.js";
-import { Live } from "./live/socket.js";
+import { Live } from "./live/live.js";
 import { startRunPage } from "./runs/run.js";
 import { startListPage } from "./runs/list.js";
 import { startComparePage } from "./compare/compare.js";
@@ -30,7 +30,7 @@ startSearch();
 startKeys();
 startMenus();
 
-const live = new Live();
+const live = new Live(document.body.dataset.user ?? "");
 startBanners(live);
 const run = document.getElementById("run-page");
 if (run) startRunPage(live, run);

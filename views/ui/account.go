@@ -12,6 +12,7 @@ type Account struct {
 	SignedIn      bool
 	Local         bool // on a console without log-in
 	First         bool // has to do something before anything else
+	ID            string
 	Name          string
 	Administrator bool
 	Role          access.Role             // in the selected or only project

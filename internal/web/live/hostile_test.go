@@ -3,6 +3,7 @@ package live_test
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -177,6 +178,18 @@ func TestTenThousandSubscriptionsOfOneSocketAreRefused(t *testing.T) {
 	}
 	if s.Hub.HasViewers(feed.SystemTopic) {
 		t.Error("a subscription is left")
+	}
+}
+
+func TestAPageOfAnotherUserIsRefused(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	c := connect(s, `{"sub":["system"],"page":true,"user":"local"}`)
+	c.subscribed()
+	c.say(`{"sub":["system"],"page":true,"user":"somebody"}`)
+	_, _, err := c.conn.ReadMessage()
+	if closed := (*websocket.CloseError)(nil); !errors.As(err, &closed) || closed.Code != 4403 || closed.Text != "another user is signed in" {
+		t.Errorf("%v, want 4403", err)
 	}
 }
 

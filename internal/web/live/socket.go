@@ -12,6 +12,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/stream"
@@ -31,16 +32,16 @@ const (
 const closeNotAllowed = 4403
 
 // subscribeMessage is a client's only message: the topics it wants from now on, each with the last sequence it has. A
-// topic without one starts now. Page asks for rows and fragments, which are the console's own.
+// topic without one starts now. Page asks for rows and fragments, which are the console's own; User is whom the page was shown to.
 type subscribeMessage struct {
 	Sub   []string         `json:"sub"`
 	Since stream.Positions `json:"since"`
 	Page  bool             `json:"page"`
+	User  access.UserID    `json:"user"`
 }
 
 // parseSubscribe checks a client's message; an error is [run.FieldErrors].
-func parseSubscribe(b []byte) (topics stream.Positions, page bool, err error) {
-	var m subscribeMessage
+func parseSubscribe(b []byte) (topics stream.Positions, m subscribeMessage, err error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	err = dec.Decode(&m)
@@ -50,10 +51,10 @@ func parseSubscribe(b []byte) (topics stream.Positions, page bool, err error) {
 		}
 	}
 	if err != nil {
-		return nil, false, run.FieldErrors{{Field: "message", Rule: "is not " + `{"sub":[...],"since":{...}}`, Fix: "see docs/stream.md"}}
+		return nil, m, run.FieldErrors{{Field: "message", Rule: "is not " + `{"sub":[...],"since":{...}}`, Fix: "see docs/stream.md"}}
 	}
 	topics, err = stream.Topics("sub", m.Sub, m.Since)
-	return topics, m.Page, err
+	return topics, m, err
 }
 
 // Connect upgrades the request. The socket is then served until either side ends it, or who asked may not follow its topics any
@@ -78,7 +79,7 @@ func (s *Server) Connect(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.ErrBadRequest, "The request does not open a WebSocket of version 13.", "").Because(err)
 	}
 	wire.upgraded = true
-	c := &socket{server: s, conn: conn, wire: wire, viewer: v}
+	c := &socket{server: s, conn: conn, wire: wire, viewer: v, user: access.From(r.Context()).User}
 	go c.serve() // ends with the viewer, for which the stream's Close waits
 	return nil
 }
@@ -89,6 +90,7 @@ type socket struct {
 	conn   *websocket.Conn
 	wire   *cork // of conn
 	viewer *stream.Viewer
+	user   access.UserID
 }
 
 func (c *socket) serve() {
@@ -117,7 +119,7 @@ func (c *socket) listen() error {
 		if err != nil {
 			return err
 		}
-		topics, page, err := parseSubscribe(body)
+		topics, m, err := parseSubscribe(body)
 		if kind != websocket.TextMessage {
 			err = run.FieldErrors{{Field: "message", Rule: "is binary", Fix: "send text"}}
 		} else if n >= maxSubscribes {
@@ -127,6 +129,10 @@ func (c *socket) listen() error {
 			c.goodbye(websocket.ClosePolicyViolation, trainconf.AsFieldErrors(err).Error())
 			return err
 		}
+		if m.User != "" && m.User != c.user {
+			c.goodbye(closeNotAllowed, "another user is signed in")
+			return stream.ErrNotAllowed
+		}
 		end() // the viewer is one subscription's at a time
 		end = func() {}
 		pump, err := c.viewer.Follow(topics)
@@ -134,7 +140,7 @@ func (c *socket) listen() error {
 			c.refuse(err)
 			return err
 		}
-		end = c.subscribe(pump, &sink{server: c.server, conn: c.conn, wire: c.wire, page: page})
+		end = c.subscribe(pump, &sink{server: c.server, conn: c.conn, wire: c.wire, page: m.Page})
 	}
 }
 
@@ -169,7 +175,7 @@ func (c *socket) read() (kind int, body []byte, err error) {
 // refuse closes the socket for an error of its pump.
 func (c *socket) refuse(err error) {
 	if errors.Is(err, stream.ErrNotAllowed) {
-		c.goodbye(closeNotAllowed, "not allowed, or not any more")
+		c.goodbye(closeNotAllowed, stream.WhyNot(err))
 		return
 	}
 	c.goodbye(websocket.CloseInternalServerErr, "")

@@ -15,7 +15,7 @@ func (s *Site) account(r *http.Request) ui.Account {
 		return ui.Account{}
 	}
 	a := ui.Account{
-		SignedIn: true, Local: who.User == access.Local().User, Name: who.Name, First: who.First != nil, Administrator: who.Administrator,
+		SignedIn: true, ID: string(who.User), Local: who.User == access.Local().User, Name: who.Name, First: who.First != nil, Administrator: who.Administrator,
 		Projects: s.ProjectsWith(r, access.ProjectRead), May: who.MayAnywhere, Admin: s.Admin,
 	}
 	a.Project = selected(r, a.Projects)

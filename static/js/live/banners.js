@@ -30,7 +30,7 @@ function filledIn() {
   });
 }
 
-/** @param {import("./socket.js").Live} live */
+/** @param {import("./live.js").Live} live */
 export function startBanners(live) {
   let timer = 0;
   live.onConnection = (up) => {

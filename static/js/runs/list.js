@@ -8,7 +8,7 @@ import { keepSelection, selecting, startSelection } from "./select.js";
 const readEvery = 1000; // milliseconds
 const foldedEvery = 10000;
 
-/** @param {import("../live/socket.js").Live} live */
+/** @param {import("../live/live.js").Live} live */
 export function startListPage(live) {
   const selection = startSelection();
 

@@ -20,7 +20,7 @@ const news = {
 };
 
 /**
- * @param {import("../live/socket.js").Live} live
+ * @param {import("../live/live.js").Live} live
  * @param {HTMLElement} page
  */
 export function startRunPage(live, page) {
@@ -83,9 +83,6 @@ export function startRunPage(live, page) {
       }
     },
     reread,
-    hidden: (m) => {
-      if (m.type === "html") status.peek(m.data);
-    },
   });
 
   // A place in the queue changes without a message to those behind.

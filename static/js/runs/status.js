@@ -3,7 +3,8 @@ import { parse } from "../live/fragments.js";
 import { toast } from "../ui/toast.js";
 
 const steps = 8; // of progress in the icon
-const askEvery = 15000; // milliseconds between looks at a run whose end is awaited while nobody looks at the page
+const askEvery = 15000; // milliseconds between looks at a run whose end is awaited while the page is hidden
+const glanceEvery = 4; // of them, one is for a run whose end is not
 const icons = /** @type {Record<string, string>} */ ({ dispatching: "queued", pending: "queued", queued: "queued", paused: "paused", succeeded: "succeeded", failed: "failed", stopped: "stopped" });
 
 export class Status {
@@ -20,8 +21,9 @@ export class Status {
       if (event.target instanceof Element && event.target.closest("[data-notify]")) void this.toggle();
     });
     addEventListener("storage", (event) => event.key === this.key && this.update());
+    let looks = 0;
     setInterval(() => {
-      if (document.hidden && this.awaited && !this.ended) this.ask().catch(() => {}); // the next time may do
+      if (document.hidden && !this.ended && (this.awaited || ++looks % glanceEvery === 0)) this.ask().catch(() => {}); // the next time may do
     }, askEvery);
     this.update();
   }
@@ -47,16 +49,7 @@ export class Status {
     for (const b of this.page.querySelectorAll("[data-notify]")) b.setAttribute("aria-pressed", String(this.awaited));
   }
 
-  /**
-   * Shows what a fragment has that is not in the page yet, as nobody looks at it.
-   * @param {string} html
-   */
-  peek(html) {
-    if (!html.includes('id="run-headline"')) return;
-    const fresh = parse(html).find((el) => el.id === "run-headline");
-    if (fresh instanceof HTMLElement) this.show(fresh);
-  }
-
+  /** Shows in title and icon what the page does not, as nobody looks at it. */
   async ask() {
     const response = await fetch(this.page.dataset.liveUrl || "", { headers: { Accept: "text/html" } });
     const fresh = response.ok ? parse(await response.text())[0]?.querySelector("#run-headline") : null;

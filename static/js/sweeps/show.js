@@ -35,7 +35,7 @@ function badgeOrder() {
 }
 
 /**
- * @param {import("../live/socket.js").Live} live
+ * @param {import("../live/live.js").Live} live
  * @param {HTMLElement} page
  */
 export function startSweepPage(live, page) {
