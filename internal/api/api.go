@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -65,6 +66,8 @@ type Measurements interface {
 	ReplacedPage(ctx context.Context, id run.ID, metric string, attempt int, from int64, after *points.PageCursor, limit int) ([]points.WorkerPoint, error)
 	// Curve returns the metric over all workers by step, from a step on.
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
+	// Used returns what the workers of a live run use, as measured since a time.
+	Used(ctx context.Context, id run.ID, since time.Time) (run.Used, error)
 	// View, Each, Joins and PointsVersion are for charts.
 	View(ctx context.Context, id run.ID, metric string, q points.ViewQuery) (series.View, error)
 	Each(ctx context.Context, id run.ID, metric string, worker int, from, to int64, take func(run.CurvePoint) bool) error

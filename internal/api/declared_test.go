@@ -57,7 +57,7 @@ func probes(f *fixture, dir string) []probe {
 	for range 2 {
 		add("POST /api/v1/cluster/measurements/{id}/stop", "m-1", "")
 	}
-	for _, op := range []string{"", "/workers", "/events", "/logs", "/logs/file", "/launch", "/metrics"} {
+	for _, op := range []string{"", "/workers", "/usage", "/events", "/logs", "/logs/file", "/launch", "/metrics"} {
 		add("GET /api/v1/runs/{id}"+op, running, "")
 	}
 	add("GET /api/v1/runs/{id}/logs/file", "r-zzzzzzzzzz", "")

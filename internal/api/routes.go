@@ -49,6 +49,7 @@ func (s *server) routes() {
 	route(s, access.RunsStop, "POST /api/v1/runs/{id}/retry", http.StatusAccepted, "retry-run", "Make another attempt of a failed or stopped run, or end its wait for one", answer(s.retryRun), missing, conflict)
 	route(s, access.RunsStop, "POST /api/v1/runs/{id}/stop-retrying", http.StatusAccepted, "stop-retrying-run", "End a run that waits to be tried again as failed, or have no attempt follow the one under way", answer(s.stopRetrying), missing, conflict)
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/workers", http.StatusOK, "list-workers", "Workers of the newest attempt", answer(s.listWorkers), missing)
+	route(s, access.RunsRead, "GET /api/v1/runs/{id}/usage", http.StatusOK, "read-usage", "What the workers of a live run and their GPUs use now", answer(s.readUsage), missing)
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/events", http.StatusOK, "list-events", "Events of a run, oldest first", answer(s.listEvents), missing)
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/logs", http.StatusOK, "read-logs", "Lines of a run's log, oldest first", answer(s.readLogs), missing)
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/launch", http.StatusOK, "get-launch", "Exactly what starts or started a run's workers", answer(s.getLaunch), missing, away)

@@ -101,6 +101,24 @@ type WorkerList struct {
 	Items []run.Worker `json:"items" nullable:"false"`
 }
 
+// UsageList is what the workers of a run use.
+type UsageList struct {
+	Items []Usage `json:"items" nullable:"false" doc:"Workers of which something was measured within the last half minute, by rank; none of a run that has ended"`
+}
+
+// Usage is what a worker uses now.
+type Usage struct {
+	Rank   int                `json:"rank"`
+	Node   string             `json:"node"`
+	GPUs   int                `json:"gpus" doc:"GPUs that the worker has"`
+	Values map[string]float64 `json:"values" doc:"Newest values by metric, without the prefix system/: task_cpu_percent, task_memory_bytes, gpu0/utilization_percent and so on"`
+}
+
+// Usage reads what a run's workers use now.
+func (c *Client) Usage(ctx context.Context, id run.ID) (UsageList, error) {
+	return get[UsageList](ctx, c, runPath(id, "/usage"), nil)
+}
+
 // Run reads a run.
 func (c *Client) Run(ctx context.Context, id run.ID) (RunDetail, error) {
 	return get[RunDetail](ctx, c, runPath(id, ""), nil)

@@ -213,6 +213,10 @@ func (b *behind) View(context.Context, run.ID, string, points.ViewQuery) (series
 	return series.View{}, b.passed("View")
 }
 
+func (b *behind) Used(context.Context, run.ID, time.Time) (run.Used, error) {
+	return nil, b.passed("Used")
+}
+
 func (b *behind) Each(context.Context, run.ID, string, int, int64, int64, func(run.CurvePoint) bool) error {
 	return b.passed("Each")
 }

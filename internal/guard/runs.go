@@ -68,6 +68,7 @@ type LogReader interface {
 // Curves reads the curves of one run.
 type Curves interface {
 	View(ctx context.Context, id run.ID, metric string, q points.ViewQuery) (series.View, error)
+	Used(ctx context.Context, id run.ID, since time.Time) (run.Used, error)
 	Each(ctx context.Context, id run.ID, metric string, worker int, from, to int64, take func(run.CurvePoint) bool) error
 	RunMetrics(ctx context.Context, id run.ID) ([]points.Summary, error)
 	Joins(ctx context.Context, id run.ID) ([]points.Join, error)
@@ -302,6 +303,11 @@ func (g *Guard) Curve(ctx context.Context, id run.ID, metric string, fromStep in
 // View summarizes a curve.
 func (g *Guard) View(ctx context.Context, id run.ID, metric string, q points.ViewQuery) (series.View, error) {
 	return seen(ctx, g, id, func() (series.View, error) { return g.o.Store.View(ctx, id, metric, q) })
+}
+
+// Used returns what the workers of a live run use, as measured since a time.
+func (g *Guard) Used(ctx context.Context, id run.ID, since time.Time) (run.Used, error) {
+	return seen(ctx, g, id, func() (run.Used, error) { return g.o.Store.Used(ctx, id, since) })
 }
 
 // Each reads a curve point by point.

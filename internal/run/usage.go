@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -54,3 +55,15 @@ const (
 
 // GPUMetric is the name of a metric of a worker's i-th GPU, in the order of its devices.
 func GPUMetric(i int, what string) string { return fmt.Sprintf("%sgpu%d/%s", SystemPrefix, i, what) }
+
+// UsedFor is how old a measurement may be to stand for now: three times as old as they become.
+const UsedFor = 30 * time.Second
+
+// Used is what the workers of a run use now: the newest value of each metric by rank, and by name without [SystemPrefix].
+type Used map[int]map[string]float64
+
+// GPU returns what was measured of a worker's i-th GPU.
+func (u Used) GPU(rank, i int, what string) (v float64, ok bool) {
+	v, ok = u[rank][strings.TrimPrefix(GPUMetric(i, what), SystemPrefix)]
+	return v, ok
+}

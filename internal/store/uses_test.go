@@ -46,10 +46,11 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 			return s.SaveMeasurement(ctx, measured, []measure.Report{{Node: measure.Participant{ID: "planned"}}}, map[string]bool{})
 		},
 		"NewestMeasurement": func(ctx context.Context) error { return last(s.NewestMeasurement(ctx)) },
+		"Used":              func(ctx context.Context) error { return last(s.Used(ctx, f.Live, now)) },
 		"AddUsage": func(ctx context.Context) error {
 			return s.AddUsage(ctx, []points.Report{{Run: f.Live, Points: []points.Point{{Metric: run.TaskCPU, Step: now.UnixMilli(), Value: 1}}}, {Run: "r-deleted"}})
 		},
-		"MeasuredNodes":     func(ctx context.Context) error { return last(s.MeasuredNodes(ctx)) },
+		"MeasuredNodes": func(ctx context.Context) error { return last(s.MeasuredNodes(ctx)) },
 		"Audit.AppendAlone": func(ctx context.Context) error {
 			entries := make([]audit.Entry, 3000)
 			for i := range entries {

@@ -55,6 +55,8 @@ func (s *Server) routes(t sections) http.Handler {
 	data("GET /runs/{id}/marks", access.RunsRead, t.metrics.Marks)
 	paged("GET /runs/{id}/logs", access.RunsRead, t.runs.Logs)
 	paged("GET /runs/{id}/workers", access.RunsRead, t.runs.Workers)
+	paged("GET /runs/{id}/usage", access.RunsRead, t.runs.Usage)
+	data("GET /runs/{id}/heat", access.RunsRead, t.runs.Heat)
 	paged("GET /runs/{id}/mesh", access.RunsRead, t.runs.Mesh)
 	paged("GET /runs/{id}/checkpoints", access.RunsRead, t.runs.Checkpoints)
 	paged("GET /runs/{id}/events", access.RunsRead, t.runs.Events)

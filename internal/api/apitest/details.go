@@ -3,6 +3,8 @@ package apitest
 import (
 	"context"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
@@ -115,6 +117,26 @@ func (c *Console) Metrics(_ context.Context, id run.ID) (names []string, err err
 		return nil
 	})
 	return names, err
+}
+
+// Used is for [api.Measurements]: the newest values of metrics of machines.
+func (c *Console) Used(_ context.Context, id run.ID, _ time.Time) (out run.Used, err error) {
+	out = run.Used{}
+	err = c.with(id, func(e *entry) error {
+		for metric, ps := range e.points {
+			name, ok := strings.CutPrefix(metric, run.SystemPrefix)
+			for _, p := range ps {
+				if ok && out[p.Rank] == nil {
+					out[p.Rank] = map[string]float64{}
+				}
+				if ok {
+					out[p.Rank][name] = float64(p.Value)
+				}
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 // PointsPage is for [api.Measurements].

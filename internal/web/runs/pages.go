@@ -4,9 +4,11 @@ package runs
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/cotrain/cotrain/internal/logfile"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/web/page"
 )
@@ -69,6 +71,10 @@ type Measurements interface {
 	Metrics(ctx context.Context, id run.ID) ([]string, error)
 	// Each tells of a metric's points from one step to another, over all workers with worker -1, until take returns false.
 	Each(ctx context.Context, id run.ID, metric string, worker int, from, to int64, take func(run.CurvePoint) bool) error
+	// View summarizes a metric between two steps or times.
+	View(ctx context.Context, id run.ID, metric string, q points.ViewQuery) (series.View, error)
+	// Used returns what the workers of a live run use, as measured since a time.
+	Used(ctx context.Context, id run.ID, since time.Time) (run.Used, error)
 	// Curve returns a metric over all workers by step, from a step on.
 	Curve(ctx context.Context, id run.ID, metric string, fromStep int64) ([]run.CurvePoint, error)
 }

@@ -2,6 +2,7 @@ package runs_test
 
 import (
 	"fmt"
+	"net/url"
 	"testing"
 	"time"
 
@@ -110,5 +111,66 @@ func TestTheOverviewAndTheLogSayWhatBecomesOfIt(t *testing.T) {
 	}
 	if got := s.Get("/runs/"+string(r.ID), 200).Text(t, "#log-tail [data-log-empty]"); got != "The log was deleted" {
 		t.Errorf("in its place %q", got)
+	}
+}
+
+func TestWhatWorkersUseIsShownWithTheWorstFirst(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Running)
+	r.Shape.GPUs, r.Shape.Memory, r.Attempt = 2, 1000, 1
+	s.Fake.AllRuns = []run.Run{r}
+	gpus := []run.GPU{{ID: "GPU-1", Model: "nvidia/gpu/A100"}, {ID: "GPU-2", Model: "nvidia/gpu/A100"}}
+	s.Fake.AllWorkers = []run.Worker{
+		{Rank: 0, NodeName: "n0", State: run.WorkerRunning, GPUs: gpus}, {Rank: 1, NodeName: "n1", State: run.WorkerRunning, GPUs: gpus}, {Rank: 2, NodeName: "n2", State: run.WorkerRunning, GPUs: gpus},
+	}
+	s.Fake.UsedNow = run.Used{
+		0: {"task_cpu_percent": 780.4, "task_memory_bytes": 512 << 20, "gpu0/utilization_percent": 90, "gpu1/utilization_percent": 70, "gpu0/temperature_celsius": 61, "gpu1/temperature_celsius": 84},
+		1: {"task_cpu_percent": 50, "gpu0/utilization_percent": 4, "gpu1/utilization_percent": 6},
+	}
+	path := "/runs/" + string(r.ID)
+	cell := func(a webtest.Answer, rank int, key string) string {
+		return a.Text(t, fmt.Sprintf(`tr[data-usage-rank="%d"] [data-usage="%s"]`, rank, key))
+	}
+	a := s.Get(path+"/workers", 200)
+	for _, c := range []struct {
+		rank      int
+		key, want string
+	}{{0, "cpu", "780 %"}, {0, "memory", "512 MiB of 0.977 GiB"}, {0, "busy", "80 %"}, {0, "heat", "84 °C"}, {1, "busy", "5 %"}, {1, "heat", "–"}} {
+		if got := cell(a, c.rank, c.key); got != c.want {
+			t.Errorf("%s of worker %d is %q, want %q", c.key, c.rank, got, c.want)
+		}
+	}
+	if a.Count(`tr[data-usage-rank="2"]`) != 0 || a.Count(`[data-usage="power"]`) != 0 {
+		t.Error("a worker or a column is shown of which nothing is known")
+	}
+	if a.Count(`#run-heat [data-heat-canvas]`) != 1 {
+		t.Error("there is no heat map")
+	}
+	first := func(sort string) string {
+		t.Helper()
+		return s.Get(path+"/usage?sort="+sort, 200).Text(t, "tbody tr:first-child th")
+	}
+	for sort, want := range map[string]string{"": "0", "busy": "1", "cpu": "0", "heat": "0", "no such column": "0"} {
+		if got := first(url.QueryEscape(sort)); got != want {
+			t.Errorf("sorted by %q worker %s comes first, want %s", sort, got, want)
+		}
+	}
+	s.Fake.AllRuns[0].State = run.Succeeded
+	if a := s.Get(path+"/workers", 200); a.Count("[data-usage-rank]") != 0 || a.Count("[data-machines][data-live]") != 0 {
+		t.Error("a run that has ended still uses something")
+	}
+}
+
+func TestAHeatMapOfNothingThatIsMeasuredIsRefused(t *testing.T) {
+	t.Parallel()
+	s := webtest.New(t)
+	r := webtest.Run(run.Running)
+	s.Fake.AllRuns = []run.Run{r}
+	for query, status := range map[string]int{
+		"metric=utilization_percent": 200, "metric=power_watts&minutes=60&px=1000": 200,
+		"": 422, "metric=loss": 422, "metric=utilization_percent&minutes=-1": 422, "metric=utilization_percent&px=0": 422, "metric=utilization_percent&px=1e9": 422,
+	} {
+		s.Get("/runs/"+string(r.ID)+"/heat?"+query, status)
 	}
 }

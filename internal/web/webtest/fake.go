@@ -55,6 +55,7 @@ type fake struct {
 	AllJoins   []points.Join
 	Saved      []run.SavedCheckpoint
 	Curves     map[string][]run.CurvePoint
+	UsedNow    run.Used
 	Log        logtest.Lines
 	LogFates   run.LogFate
 	LogUsages  []run.LogUsage
@@ -204,6 +205,8 @@ func (f *fake) EventsBefore(_ context.Context, _ run.ID, before int64, limit int
 func (f *fake) View(_ context.Context, _ run.ID, metric string, q points.ViewQuery) (series.View, error) {
 	return series.Columns(f.Curves[metric], q.Limit), f.Err
 }
+
+func (f *fake) Used(context.Context, run.ID, time.Time) (run.Used, error) { return f.UsedNow, f.Err }
 
 func (f *fake) Each(_ context.Context, _ run.ID, metric string, _ int, from, to int64, take func(run.CurvePoint) bool) error {
 	for _, p := range f.Curves[metric] {

@@ -5,6 +5,7 @@ import { paced } from "../live/pace.js";
 import { startCurves } from "./curves.js";
 import { startEvents } from "./events.js";
 import { startLogs } from "./logs.js";
+import { startMachines } from "./machines.js";
 import { Status } from "./status.js";
 import { at } from "../ui/base.js";
 import { refreshTimes } from "../ui/times.js";
@@ -27,6 +28,7 @@ export function startRunPage(live, page) {
   const charts = startCurves(page);
   const logs = startLogs(page);
   const events = startEvents(page);
+  startMachines(page);
   const status = new Status(page);
   const url = page.dataset.liveUrl || "";
   const isNews = news[/** @type {keyof news} */ (page.dataset.tab)];
