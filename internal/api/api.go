@@ -17,6 +17,7 @@ import (
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/logfile"
+	"github.com/cotrain/cotrain/internal/rounds"
 	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
@@ -73,6 +74,8 @@ type Measurements interface {
 	Each(ctx context.Context, id run.ID, metric string, worker int, from, to int64, take func(run.CurvePoint) bool) error
 	Joins(ctx context.Context, id run.ID) ([]points.Join, error)
 	PointsVersion(ctx context.Context, id run.ID) (int64, error)
+	// Rounds tells of points at the ends of rounds.
+	Rounds(ctx context.Context, id run.ID, q points.RoundQuery, take func(points.RoundPoint)) error
 	// RunMetrics returns what is known of a run's metrics without reading them, by name.
 	RunMetrics(ctx context.Context, id run.ID) ([]points.Summary, error)
 }
@@ -124,6 +127,7 @@ type Deps struct {
 	System    func() feed.System
 	Stream    Stream
 	Cache     *chart.Cache // of answers to charts
+	Rounds    *rounds.Cache
 
 	Guard   Guard
 	Logger  *slog.Logger
@@ -154,7 +158,7 @@ func (h *Handler) Rights() map[string]access.Right { return h.routed.Rights() }
 
 // New returns a Handler. It panics when a dependency is missing, which is a mistake in the wiring.
 func New(d Deps) *Handler {
-	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Survey == nil || d.Audit == nil || d.Admin == nil || d.Secrets == nil || d.Causes == nil || d.Guard == nil || d.Cache == nil || d.System == nil || d.Stream == nil || d.Logger == nil {
+	if d.Runs == nil || d.Details == nil || d.Actions == nil || d.Templates == nil || d.Sweeps == nil || d.Launches == nil || d.Survey == nil || d.Audit == nil || d.Admin == nil || d.Secrets == nil || d.Causes == nil || d.Guard == nil || d.Cache == nil || d.Rounds == nil || d.System == nil || d.Stream == nil || d.Logger == nil {
 		panic("api: a dependency is missing")
 	}
 	s := &server{Deps: d, rights: map[string]access.Right{}}

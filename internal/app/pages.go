@@ -12,6 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/guard"
 	"github.com/cotrain/cotrain/internal/nomad"
+	"github.com/cotrain/cotrain/internal/rounds"
 	"github.com/cotrain/cotrain/internal/stream"
 	"github.com/cotrain/cotrain/internal/web"
 	"github.com/cotrain/cotrain/internal/web/help"
@@ -33,10 +34,10 @@ func (a *App) openPages(client *nomad.Client) error {
 		return err
 	}
 	g := guard.New(guard.Options{Store: a.store, Control: a.actions, Survey: a.survey, Audit: a.refusals, Projects: a.logIns.ProjectNames, Settings: a.logIns.Settings, Logger: a.log.With("part", "guard"), Now: time.Now})
-	cache := chart.NewCache(chartBytes, rand.Text())
+	cache, made := chart.NewCache(chartBytes, rand.Text()), rounds.NewCache()
 	pages := web.Deps{
-		Cache: cache,
-		Auth:  auth.Local{}, Guard: g, Store: g, Control: g, Survey: g, Secrets: g.Registry(), Causes: g.SiteRules(a.rules), Audit: a.store.Audit, Feed: a.hub, Assets: assets, Help: library,
+		Cache: cache, Rounds: made,
+		Auth: auth.Local{}, Guard: g, Store: g, Control: g, Survey: g, Secrets: g.Registry(), Causes: g.SiteRules(a.rules), Audit: a.store.Audit, Feed: a.hub, Assets: assets, Help: library,
 		Ready: func(ctx context.Context) error {
 			_, err := client.Ping(ctx)
 			return errors.Join(err, a.store.Ping(ctx))
@@ -45,7 +46,7 @@ func (a *App) openPages(client *nomad.Client) error {
 		Servers: client.Servers, Distances: a.distances.Load, Catalog: a.catalog.Load,
 	}
 	data := api.Deps{
-		Cache: cache,
+		Cache: cache, Rounds: made,
 		Guard: g, Runs: g, Details: g, Actions: g, Templates: g, Sweeps: g, Launches: g, Survey: g, Audit: a.store.Audit, Admin: a.logIns, Secrets: g.Registry(), Causes: g.SiteRules(a.rules),
 		Catalog: a.catalog.Load,
 		System:  a.health.system, Logger: a.log.With("part", "api"), Version: a.o.Version, Base: a.front.Base(),

@@ -30,6 +30,7 @@ var rows = map[string][]row{
 	"GET /runs/{id}/logs":                         {{path: "/runs/{run}/logs"}},
 	"GET /runs/{id}/workers":                      {{path: "/runs/{run}/workers"}},
 	"GET /runs/{id}/mesh":                         {{path: "/runs/{run}/mesh"}},
+	"GET /runs/{id}/mesh/timeline":                {{path: "/runs/{run}/mesh/timeline", data: true}},
 	"GET /runs/{id}/checkpoints":                  {{path: "/runs/{run}/checkpoints"}},
 	"GET /runs/{id}/events":                       {{path: "/runs/{run}/events"}},
 	"GET /runs/{id}/config":                       {{path: "/runs/{run}/config"}},

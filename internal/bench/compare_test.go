@@ -18,6 +18,7 @@ import (
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/rounds"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/run/runtest"
 	"github.com/cotrain/cotrain/internal/store"
@@ -172,7 +173,7 @@ func newCompareSite(b *testing.B) (url string, ids []string) {
 	hub := feed.NewHub(time.Now)
 	pages := web.New(web.Deps{
 		Store: unguarded{s}, Control: readSweeps{store: s}, Survey: unmeasured{}, Audit: s.Audit, Feed: hub, Stream: streams(hub), Assets: assets, Help: &help.Library{}, Guard: webtest.Open{},
-		Secrets: &runtest.Registry{}, Cache: chart.NewCache(64<<20, "bench"), Auth: auth.Local{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
+		Secrets: &runtest.Registry{}, Cache: chart.NewCache(64<<20, "bench"), Rounds: rounds.NewCache(), Auth: auth.Local{}, Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	server := httptest.NewServer(pages.Handler())
 	b.Cleanup(func() {

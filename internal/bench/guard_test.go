@@ -24,6 +24,7 @@ import (
 	"github.com/cotrain/cotrain/internal/guard"
 	"github.com/cotrain/cotrain/internal/measure"
 	"github.com/cotrain/cotrain/internal/nomad/nomadtest"
+	"github.com/cotrain/cotrain/internal/rounds"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/run/runtest"
 	"github.com/cotrain/cotrain/internal/store"
@@ -164,8 +165,8 @@ func consoles(b *testing.B, s *store.Store, service *auth.Service) (bare, whole 
 	var seconds atomic.Int64 // pass at each look at the clock, so that no request is one too many
 	clock := func() time.Time { return time.Now().Add(time.Duration(seconds.Add(1)) * time.Second) }
 	acts := control.New(control.Options{Store: s, Queue: noQueue{}, Cluster: nomadtest.New(), Publisher: hub, Logger: logger, Now: time.Now, ReconcileSoon: func(run.ID) {}})
-	site := web.Deps{Audit: s.Audit, Feed: hub, Cache: charts, Assets: assets, Help: library, Logger: logger, Now: clock, Projects: service.ProjectNames, Admin: service, Accounts: service}
-	data := api.Deps{Stream: streams(hub), Audit: s.Audit, Admin: service, Accounts: service, Programs: service, Cache: charts, System: func() feed.System { return feed.System{} }, Logger: logger}
+	site := web.Deps{Audit: s.Audit, Feed: hub, Cache: charts, Rounds: rounds.NewCache(), Assets: assets, Help: library, Logger: logger, Now: clock, Projects: service.ProjectNames, Admin: service, Accounts: service}
+	data := api.Deps{Stream: streams(hub), Audit: s.Audit, Admin: service, Accounts: service, Programs: service, Cache: charts, Rounds: rounds.NewCache(), System: func() feed.System { return feed.System{} }, Logger: logger}
 
 	o, known := open{unguarded{s}, acts}, survey.New(survey.Options{Store: s, Logger: logger, Now: time.Now})
 	data.Runs, data.Details, data.Actions, data.Templates, data.Sweeps, data.Launches, data.Survey, data.Guard = o, o, o, o, o, o, anySurvey{known}, o

@@ -12,6 +12,7 @@ import (
 	"github.com/cotrain/cotrain/internal/auth"
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/feed"
+	"github.com/cotrain/cotrain/internal/rounds"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/run/runtest"
 	"github.com/cotrain/cotrain/internal/store"
@@ -46,7 +47,7 @@ func BenchmarkMetricsPage(b *testing.B) {
 	}
 	hub := feed.NewHub(time.Now)
 	pages := web.New(web.Deps{
-		Store: unguarded{s}, Control: readSweeps{store: s}, Survey: unmeasured{}, Secrets: &runtest.Registry{}, Cache: chart.NewCache(1<<20, "bench"), Audit: s.Audit, Feed: hub, Stream: streams(hub), Assets: assets, Help: &help.Library{}, Guard: webtest.Open{}, Auth: auth.Local{},
+		Store: unguarded{s}, Control: readSweeps{store: s}, Survey: unmeasured{}, Secrets: &runtest.Registry{}, Cache: chart.NewCache(1<<20, "bench"), Rounds: rounds.NewCache(), Audit: s.Audit, Feed: hub, Stream: streams(hub), Assets: assets, Help: &help.Library{}, Guard: webtest.Open{}, Auth: auth.Local{},
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	defer func() {

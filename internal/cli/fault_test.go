@@ -20,6 +20,7 @@ import (
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/client"
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/rounds"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/storage"
 	"github.com/cotrain/cotrain/internal/stream"
@@ -60,7 +61,7 @@ func newWhole(t *testing.T) *console {
 	}
 	w := whole{c.Console}
 	pages := web.New(web.Deps{
-		Store: w, Control: w, Survey: w, Secrets: &c.Secrets, Audit: &c.Audit, Feed: c.Hub, Stream: stream.New(stream.Options{Feed: c.Hub, Guard: apitest.Open{}, Auth: auth.Local{}, Logger: slog.New(slog.DiscardHandler)}), Assets: assets, Help: &help.Library{}, Guard: apitest.Open{}, Cache: chart.NewCache(1<<20, "test"), Auth: auth.Local{},
+		Store: w, Control: w, Survey: w, Secrets: &c.Secrets, Audit: &c.Audit, Feed: c.Hub, Stream: stream.New(stream.Options{Feed: c.Hub, Guard: apitest.Open{}, Auth: auth.Local{}, Logger: slog.New(slog.DiscardHandler)}), Assets: assets, Help: &help.Library{}, Guard: apitest.Open{}, Cache: chart.NewCache(1<<20, "test"), Rounds: rounds.NewCache(), Auth: auth.Local{},
 		API: c.handler(), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return c.now },
 	})
 	srv := httptest.NewServer(pages.Handler())

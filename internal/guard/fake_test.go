@@ -229,6 +229,10 @@ func (b *behind) PointsVersion(context.Context, run.ID) (int64, error) {
 	return 0, b.passed("PointsVersion")
 }
 
+func (b *behind) Rounds(context.Context, run.ID, points.RoundQuery, func(points.RoundPoint)) error {
+	return b.passed("Rounds")
+}
+
 func (b *behind) Joins(context.Context, run.ID) ([]points.Join, error) { return nil, b.passed("Joins") }
 
 func (b *behind) SavedCheckpoints(context.Context, run.ID) ([]run.SavedCheckpoint, error) {

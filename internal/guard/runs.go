@@ -72,6 +72,7 @@ type Curves interface {
 	Each(ctx context.Context, id run.ID, metric string, worker int, from, to int64, take func(run.CurvePoint) bool) error
 	RunMetrics(ctx context.Context, id run.ID) ([]points.Summary, error)
 	Joins(ctx context.Context, id run.ID) ([]points.Join, error)
+	Rounds(ctx context.Context, id run.ID, q points.RoundQuery, take func(points.RoundPoint)) error
 	PointsVersion(ctx context.Context, id run.ID) (int64, error)
 }
 
@@ -331,4 +332,12 @@ func (g *Guard) PointsVersion(ctx context.Context, id run.ID) (int64, error) {
 // Joins returns where a run's further attempts join, by attempt.
 func (g *Guard) Joins(ctx context.Context, id run.ID) ([]points.Join, error) {
 	return seen(ctx, g, id, func() ([]points.Join, error) { return g.o.Store.Joins(ctx, id) })
+}
+
+// Rounds tells of what a run's workers reported at the ends of rounds.
+func (g *Guard) Rounds(ctx context.Context, id run.ID, q points.RoundQuery, take func(points.RoundPoint)) error {
+	if err := g.see(ctx, id); err != nil {
+		return err
+	}
+	return g.o.Store.Rounds(ctx, id, q, take)
 }

@@ -139,12 +139,15 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"Each": func(ctx context.Context) error {
 			return s.Each(ctx, f.Live, "grad_norm", 0, 0, 1000, func(run.CurvePoint) bool { return true })
 		},
-		"RunMetrics":    func(ctx context.Context) error { return last(s.RunMetrics(ctx, f.Live)) },
-		"Summarize":     func(ctx context.Context) error { return last(s.Summarize(ctx, now)) },
-		"Joins":         func(ctx context.Context) error { return last(s.Joins(ctx, f.Live)) },
-		"RollUp":        func(ctx context.Context) error { return second(s.RollUp(ctx, f.Live)) },
-		"StaleCurves":   func(ctx context.Context) error { return last(s.StaleCurves(ctx)) },
-		"Headline":      func(ctx context.Context) error { return last(s.Headline(ctx, f.Live)) },
+		"RunMetrics":  func(ctx context.Context) error { return last(s.RunMetrics(ctx, f.Live)) },
+		"Summarize":   func(ctx context.Context) error { return last(s.Summarize(ctx, now)) },
+		"Joins":       func(ctx context.Context) error { return last(s.Joins(ctx, f.Live)) },
+		"RollUp":      func(ctx context.Context) error { return second(s.RollUp(ctx, f.Live)) },
+		"StaleCurves": func(ctx context.Context) error { return last(s.StaleCurves(ctx)) },
+		"Headline":    func(ctx context.Context) error { return last(s.Headline(ctx, f.Live)) },
+		"Rounds": func(ctx context.Context) error {
+			return s.Rounds(ctx, f.Live, points.RoundQuery{Metrics: []string{"loss"}, Every: 50, Attempt: 1, From: 1000}, func(points.RoundPoint) {})
+		},
 		"PointsVersion": func(ctx context.Context) error { return last(s.PointsVersion(ctx, f.Live)) },
 		"SealPoints": func(ctx context.Context) (err error) {
 			for more := true; more && err == nil; {

@@ -58,6 +58,7 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /runs/{id}/usage", access.RunsRead, t.runs.Usage)
 	data("GET /runs/{id}/heat", access.RunsRead, t.runs.Heat)
 	paged("GET /runs/{id}/mesh", access.RunsRead, t.runs.Mesh)
+	data("GET /runs/{id}/mesh/timeline", access.RunsRead, t.runs.Timeline)
 	paged("GET /runs/{id}/checkpoints", access.RunsRead, t.runs.Checkpoints)
 	paged("GET /runs/{id}/events", access.RunsRead, t.runs.Events)
 	paged("GET /runs/{id}/config", access.RunsRead, t.runs.Config)

@@ -10,6 +10,7 @@ import (
 	"github.com/cotrain/cotrain/internal/chart"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/inbound"
+	"github.com/cotrain/cotrain/internal/rounds"
 	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/stream"
@@ -71,6 +72,7 @@ type Deps struct {
 	Feed     Feed
 	Stream   *stream.Server // of the feed, for sockets
 	Cache    *chart.Cache   // of answers to charts
+	Rounds   *rounds.Cache
 	Assets   *static.Assets
 	Help     *help.Library
 	API      router.Handler                  // mounted at /api/
@@ -107,7 +109,7 @@ type Server struct {
 
 // New returns a Server; it panics if a required dependency is missing.
 func New(d Deps) *Server {
-	if d.Auth == nil || d.Guard == nil || d.Audit == nil || d.Store == nil || d.Control == nil || d.Secrets == nil || d.Survey == nil || d.Feed == nil || d.Stream == nil || d.Cache == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
+	if d.Auth == nil || d.Guard == nil || d.Audit == nil || d.Store == nil || d.Control == nil || d.Secrets == nil || d.Survey == nil || d.Feed == nil || d.Stream == nil || d.Cache == nil || d.Rounds == nil || d.Assets == nil || d.Help == nil || d.Logger == nil || d.Now == nil {
 		panic("web: a dependency is missing")
 	}
 	if d.System == nil {
@@ -145,7 +147,7 @@ type sections struct {
 
 func (s *Server) sections(d Deps) sections {
 	f := &form.Pages{Site: s.Site, References: form.References{Runs: d.Store, Templates: d.Control}, Control: d.Control, Secrets: d.Secrets, Survey: d.Survey}
-	ofRuns := &runs.Pages{Site: s.Site, Store: d.Store, Control: d.Control, Files: d.Storage != nil}
+	ofRuns := &runs.Pages{Site: s.Site, Store: d.Store, Control: d.Control, Rounds: d.Rounds, Survey: d.Survey, Files: d.Storage != nil}
 	all := sections{
 		audit:     &audit.Pages{Site: s.Site, Log: d.Audit},
 		cluster:   &cluster.Pages{Site: s.Site, Runs: d.Store, Control: d.Control, Servers: d.Servers, Distances: d.Distances, Catalog: d.Catalog, Survey: d.Survey},

@@ -64,5 +64,5 @@ const htmxConfig = `{"includeIndicatorStyles":false,"allowEval":false,"allowScri
 
 // styles are the style sheets of every page, in the order of their cascade.
 var styles = [...]string{
-	"ui/tokens", "ui/base", "ui/components", "ui/topbar", "runs/list", "runs/run", "runs/events", "runs/log", "charts", "metrics", "cluster", "form", "templates", "runs/launch", "sweeps", "compare", "storage", "help", "search", "account", "admin", "audit",
+	"ui/tokens", "ui/base", "ui/components", "ui/topbar", "runs/list", "runs/run", "runs/events", "runs/log", "runs/mesh", "charts", "metrics", "cluster", "form", "templates", "runs/launch", "sweeps", "compare", "storage", "help", "search", "account", "admin", "audit",
 }

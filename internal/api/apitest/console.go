@@ -22,6 +22,7 @@ import (
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/logarchive/logtest"
 	"github.com/cotrain/cotrain/internal/measure"
+	"github.com/cotrain/cotrain/internal/rounds"
 	"github.com/cotrain/cotrain/internal/router"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/run/runtest"
@@ -56,7 +57,8 @@ type Console struct {
 	Secrets runtest.Registry
 	Causes  runtest.CauseRules
 	Hub     *feed.Hub
-	Fate    run.LogFate // of all logs
+	Fate    run.LogFate         // of all logs
+	Reports []points.RoundPoint // at the ends of rounds, of every run
 
 	version     atomic.Int64 // of points
 	mu          sync.Mutex
@@ -128,7 +130,7 @@ func (c *Console) SetQueuePlaces(_ context.Context, runs []run.Run) error {
 // Handler is the API over this console.
 func (c *Console) Handler(logger *slog.Logger, change ...func(*api.Deps)) router.Handler {
 	d := api.Deps{
-		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Survey: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, Secrets: &c.Secrets, Causes: &c.Causes, Cache: chart.NewCache(1<<20, "test"), Catalog: c.Catalog, System: c.System, Stream: stream.New(stream.Options{Feed: c.Hub, Guard: c, Auth: auth{}, Logger: logger}), Guard: c, Logger: logger, Version: "test",
+		Runs: c, Details: c, Actions: c, Templates: c, Sweeps: c, Launches: c, Survey: c, Audit: &c.Audit, Storage: c.storage, Accounts: c, Programs: c, Admin: &c.admin, Secrets: &c.Secrets, Causes: &c.Causes, Cache: chart.NewCache(1<<20, "test"), Rounds: rounds.NewCache(), Catalog: c.Catalog, System: c.System, Stream: stream.New(stream.Options{Feed: c.Hub, Guard: c, Auth: auth{}, Logger: logger}), Guard: c, Logger: logger, Version: "test",
 	}
 	for _, f := range change {
 		f(&d)

@@ -210,6 +210,16 @@ func (c *Console) RunMetrics(ctx context.Context, id run.ID) (out []points.Summa
 // PointsVersion is never the same: nobody tells when values are set.
 func (c *Console) PointsVersion(context.Context, run.ID) (int64, error) { return c.version.Add(1), nil }
 
+// Rounds tells of [Console.Reports], whatever is asked of it.
+func (c *Console) Rounds(_ context.Context, _ run.ID, q points.RoundQuery, take func(points.RoundPoint)) error {
+	for _, p := range c.Reports {
+		if slices.Contains(q.Metrics, p.Metric) {
+			take(p)
+		}
+	}
+	return nil
+}
+
 // Joins knows that of a second attempt that replaced values.
 func (c *Console) Joins(_ context.Context, id run.ID) (out []points.Join, err error) {
 	err = c.with(id, func(e *entry) error {

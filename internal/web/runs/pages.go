@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/logfile"
+	"github.com/cotrain/cotrain/internal/measure"
+	"github.com/cotrain/cotrain/internal/rounds"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/series"
 	"github.com/cotrain/cotrain/internal/store/points"
@@ -37,8 +39,6 @@ type Counter interface {
 
 // Details reads about one run.
 type Details interface {
-	// Workers returns the newest attempt's, by rank.
-	Workers(ctx context.Context, id run.ID) ([]run.Worker, error)
 	// EventsBefore returns the newest limit events before a sequence, oldest first.
 	EventsBefore(ctx context.Context, id run.ID, before int64, limit int) ([]run.Event, error)
 	// Attempts returns the run's, oldest first, and Joins where further ones join the curves.
@@ -47,6 +47,12 @@ type Details interface {
 	// SavedCheckpoints returns the newest that workers reported.
 	SavedCheckpoints(ctx context.Context, id run.ID) ([]run.SavedCheckpoint, error)
 	LogReader
+	rounds.Store
+}
+
+// Survey tells what was measured of the cluster.
+type Survey interface {
+	Measured(ctx context.Context) (*measure.Known, error)
 }
 
 // LogReader reads the log of one run.
@@ -128,6 +134,8 @@ type Pages struct {
 	*page.Site
 	Store   Store
 	Control Control
+	Rounds  *rounds.Cache
+	Survey  Survey
 	Files   bool // there is shared storage to look into
 }
 

@@ -38,7 +38,7 @@ func (p *Pages) Live(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	read, ok := map[view.Tab]content{
-		view.TabOverview: p.overviewParts, view.TabWorkers: p.workers, view.TabMesh: p.mesh, view.TabCheckpoints: p.checkpoints, view.TabEvents: p.newestEvents,
+		view.TabOverview: p.overviewParts, view.TabWorkers: p.workers, view.TabMesh: p.meshParts, view.TabCheckpoints: p.checkpoints, view.TabEvents: p.newestEvents,
 	}[f.Tab]
 	var parts templ.Component = templ.NopComponent
 	if ok && f.Tab.Of(f.Run) {

@@ -34,7 +34,7 @@ func TestTheLiveSnapshotHoldsTheLivePartsOfATabAndTheSequenceBeforeThem(t *testi
 	s.Hub.PublishRun(r)
 	path := "/runs/" + string(r.ID)
 	for tab, parts := range map[string]string{
-		"overview": "run-losses run-workers-short run-facts log-fate run-events", "metrics": "", "logs": "", "workers": "run-workers", "mesh": "run-mesh",
+		"overview": "run-losses run-workers-short run-facts log-fate run-events", "metrics": "", "logs": "", "workers": "run-workers", "mesh": "run-mesh mesh-tables mesh-rounds",
 		"checkpoints": "run-checkpoints", "events": "run-events", "config": "", "nothing": "",
 	} {
 		a := s.Get(path+"/live?tab="+tab, 200)

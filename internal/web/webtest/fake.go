@@ -31,6 +31,7 @@ import (
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/logarchive/logtest"
 	"github.com/cotrain/cotrain/internal/measure"
+	"github.com/cotrain/cotrain/internal/rounds"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/run/runtest"
 	"github.com/cotrain/cotrain/internal/series"
@@ -53,6 +54,7 @@ type fake struct {
 	AllEvents  []run.Event
 	AllTries   []run.Attempt
 	AllJoins   []points.Join
+	Reports    []points.RoundPoint // at the ends of rounds
 	Saved      []run.SavedCheckpoint
 	Curves     map[string][]run.CurvePoint
 	UsedNow    run.Used
@@ -191,6 +193,16 @@ func (f *fake) BestRun(_ context.Context, id run.SweepID) (run.Run, error) {
 
 func (f *fake) Workers(context.Context, run.ID) ([]run.Worker, error) { return f.AllWorkers, f.Err }
 
+func (f *fake) Events(_ context.Context, _ run.ID, after int64, limit int) ([]run.Event, error) {
+	var out []run.Event
+	for _, e := range f.AllEvents {
+		if e.Seq > after && len(out) < limit {
+			out = append(out, e)
+		}
+	}
+	return out, f.Err
+}
+
 func (f *fake) EventsBefore(_ context.Context, _ run.ID, before int64, limit int) ([]run.Event, error) {
 	var out []run.Event
 	for _, e := range f.AllEvents {
@@ -243,6 +255,16 @@ func (f *fake) RunMetrics(context.Context, run.ID) (out []points.Summary, err er
 // PointsVersion is never the same: nobody tells when the curves are changed.
 func (f *fake) PointsVersion(context.Context, run.ID) (int64, error) {
 	return f.version.Add(1), f.Err
+}
+
+// Rounds tells of [fake.Reports], whatever is asked of it.
+func (f *fake) Rounds(_ context.Context, _ run.ID, q points.RoundQuery, take func(points.RoundPoint)) error {
+	for _, p := range f.Reports {
+		if slices.Contains(q.Metrics, p.Metric) {
+			take(p)
+		}
+	}
+	return f.Err
 }
 
 func (f *fake) Joins(context.Context, run.ID) ([]points.Join, error) { return f.AllJoins, f.Err }
@@ -406,7 +428,7 @@ func New(t *testing.T, change ...func(*web.Deps)) *Site {
 	log := &logBuffer{}
 	s := &Site{T: t, Fake: &fake{}, Hub: feed.NewHub(func() time.Time { return Now }), Log: log}
 	d := web.Deps{
-		Auth: auth.Local{}, Guard: Open{}, Store: s.Fake, Control: s.Fake, Survey: s.Fake, Secrets: &s.Secrets, Causes: &s.Causes, Audit: &s.Audit, Feed: s.Hub, Cache: chart.NewCache(1<<20, "test"), Assets: assets, Help: library, Dev: true,
+		Auth: auth.Local{}, Guard: Open{}, Store: s.Fake, Control: s.Fake, Survey: s.Fake, Secrets: &s.Secrets, Causes: &s.Causes, Audit: &s.Audit, Feed: s.Hub, Cache: chart.NewCache(1<<20, "test"), Rounds: rounds.NewCache(), Assets: assets, Help: library, Dev: true,
 		Logger: slog.New(slog.NewTextHandler(log, nil)), Now: func() time.Time { return Now },
 	}
 	for _, c := range change {

@@ -6,6 +6,7 @@ import { startCurves } from "./curves.js";
 import { startEvents } from "./events.js";
 import { startLogs } from "./logs.js";
 import { startMachines } from "./machines.js";
+import { startTimeline } from "../mesh/timeline.js";
 import { Status } from "./status.js";
 import { at } from "../ui/base.js";
 import { refreshTimes } from "../ui/times.js";
@@ -29,6 +30,7 @@ export function startRunPage(live, page) {
   const logs = startLogs(page);
   const events = startEvents(page);
   startMachines(page);
+  const timeline = startTimeline(page);
   const status = new Status(page);
   const url = page.dataset.liveUrl || "";
   const isNews = news[/** @type {keyof news} */ (page.dataset.tab)];
@@ -57,6 +59,7 @@ export function startRunPage(live, page) {
   async function reread() {
     const seq = await parts();
     charts?.news();
+    timeline?.news();
     await logs?.catchUp();
     return seq;
   }
@@ -75,6 +78,7 @@ export function startRunPage(live, page) {
           break;
         case "samples":
           charts?.news();
+          timeline?.news();
           break;
         case "log":
           logs?.receive(m.data);
