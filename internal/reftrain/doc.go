@@ -27,6 +27,12 @@
 // all-reduce is not retried: who is missing is evicted and the average is over the rest, so retry_all_reduce has no use. ckpt.remote copies to a folder. With several workers and no [diloco], worker 0
 // writes the checkpoint for all. A worker is one process; with COTRAIN_GPUS it writes the files of as many. A run resumed after its last step is finished at once.
 //
+// # Health of DiLoCo
+//
+// After each outer step the machine line has what the pseudo-gradients tell, computed from the vectors that were averaged:
+// diloco/pseudo_gradient_norm (this worker's), diloco/mean_pseudo_gradient_norm, diloco/cosine (between the two), diloco/drift (the
+// length of their difference as a share of the mean's) and diloco/outer_lr.
+//
 // # Workers
 //
 // GLOBAL_RANK, GLOBAL_WORLD_SIZE, GLOBAL_ADDR, GLOBAL_PORT and GLOBAL_UNIQUE_ID say who a worker is. Worker 0 listens
@@ -38,7 +44,7 @@
 //
 // # Environment for demos and tests
 //
-// COTRAIN_TRAINER_PACE is a least duration of one step, such as "200ms".
+// COTRAIN_TRAINER_PACE is a least duration of one step, such as "200ms". A step's line is printed at its end.
 //
 // COTRAIN_TRAINER_FAULT is for tests only: a comma list of faults, each with the step after which it happens, and
 // optionally ":rank" to limit it to one worker: "exit1@20", "exit1@20:2" (leave with that code at once),

@@ -125,7 +125,7 @@ var counted = map[string]int{"slow": 1000, "clock": 3600}
 // troubles are those that last from their step on.
 var troubles = map[string]bool{"alone": true, "nan": true, "spike": true, "flat": true}
 
-// suffers reports whether a fault of a kind has begun at this worker: that of the step itself counts.
+// suffers reports whether a fault of a kind has begun at this worker after the steps that it has done.
 func (t *trainer) suffers(kind string) (n int, yes bool) {
 	for _, f := range t.faults {
 		if f.kind == kind && t.s.Step >= f.step && (f.rank < 0 || f.rank == t.world.rank) {

@@ -386,7 +386,10 @@ func TestAStopInterruptsEveryWait(t *testing.T) {
 	paced := newCluster(t, tiny(20, ""), 1)
 	paced.env = map[string]string{"COTRAIN_TRAINER_PACE": "1h"}
 	w := paced.all()[0]
-	w.sees("step: 1,")
+	w.sees("Number of parameters")
 	w.stop()
 	w.mustEnd(143)
+	if strings.Contains(w.err.String(), "step: 1,") {
+		t.Error("a step was reported before its pace had passed")
+	}
 }

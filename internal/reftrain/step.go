@@ -19,6 +19,11 @@ func (t *trainer) step(ctx context.Context) error {
 			return err
 		}
 	}
+	// The rest of a paced step passes before the step counts, as if the arithmetic had taken so long: its line is printed at its end.
+	took := time.Since(start)
+	if err := t.wait(ctx, max(0, t.pace-took)+t.slowed(took)); err != nil {
+		return err
+	}
 	norm := clip(t.grad)
 	o := t.cfg.Optim
 	adamW(o.Optim, o.Optim.LR*lrFactor(o, t.s.Step), t.s.Step+1, t.s.params, t.s.m, t.s.v, t.grad)
@@ -29,11 +34,7 @@ func (t *trainer) step(ctx context.Context) error {
 	t.s.TotalTokens += int64(tokens * t.peers())
 	t.rate.count(float64(tokens), time.Now())
 	t.report(t.shown(ce), z, norm)
-	if err := t.inject(ctx); err != nil {
-		return err
-	}
-	took := time.Since(start)
-	return t.wait(ctx, max(0, t.pace-took)+t.slowed(took))
+	return t.inject(ctx)
 }
 
 // peers is how many workers take part.

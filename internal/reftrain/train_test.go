@@ -1,6 +1,7 @@
 package reftrain
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -266,6 +267,42 @@ func TestMachineLinesStandForTheMetricsShim(t *testing.T) {
 	dummy.mustEnd(0)
 	if len(dummy.losses()) != 0 || strings.Contains(dummy.out.String(), "COTRAIN") {
 		t.Errorf("with the dummy logger stdout is:\n%s", dummy.out.String())
+	}
+}
+
+func TestOuterStepsTellHowPseudoGradientsAgree(t *testing.T) {
+	t.Parallel()
+	const workers, rounds = 3, 2
+	var told [workers][]map[string]any
+	for rank, w := range newCluster(t, tiny(20, diloco10), workers).all() {
+		w.mustEnd(0)
+		for line := range strings.Lines(w.out.String()) {
+			var v map[string]any
+			if text, ok := strings.CutPrefix(line, "COTRAIN "); ok && json.Unmarshal([]byte(text), &v) == nil && v["diloco/outer_lr"] != nil {
+				told[rank] = append(told[rank], v)
+			}
+		}
+		if len(told[rank]) != rounds {
+			t.Fatalf("worker %d told of %d outer steps, want %d", rank, len(told[rank]), rounds)
+		}
+	}
+	for round := range rounds {
+		product, mean := 0.0, 0.0
+		for rank := range told {
+			get := func(name string) float64 { return told[rank][round]["diloco/"+name].(float64) }
+			norm := get("pseudo_gradient_norm")
+			mean = get("mean_pseudo_gradient_norm")
+			product += get("cosine") * norm * mean / workers
+			// The difference of two vectors is as long as the law of cosines says.
+			apart := math.Sqrt(norm*norm + mean*mean - 2*get("cosine")*norm*mean)
+			if math.Abs(get("drift")*mean-apart) > 1e-4*norm || get("outer_lr") != 0.7 || norm < mean*0.5 {
+				t.Errorf("worker %d, outer step %d: %v", rank, round+1, told[rank][round])
+			}
+		}
+		// The mean is the one vector whose products with all of them have its own square as their mean.
+		if mean == 0 || math.Abs(product/(mean*mean)-1) > 1e-4 {
+			t.Errorf("outer step %d: what workers told is not of their mean: %g of %g", round+1, product, mean*mean)
+		}
 	}
 }
 

@@ -227,7 +227,7 @@ func (t *trainer) outer(ctx context.Context) error {
 			return err
 		}
 	}
-	sync, err := t.synchronise(ctx)
+	sync, health, err := t.synchronise(ctx)
 	if err != nil {
 		return err
 	}
@@ -239,22 +239,23 @@ func (t *trainer) outer(ctx context.Context) error {
 		}
 	}
 	if t.cfg.DiLoCo != nil {
-		t.reportOuter(time.Since(start), sync)
+		t.reportOuter(time.Since(start), sync, health)
 	}
 	return nil
 }
 
 // synchronise averages the pseudo-gradients and takes the outer step.
-func (t *trainer) synchronise(ctx context.Context) (time.Duration, error) {
+func (t *trainer) synchronise(ctx context.Context) (took time.Duration, health []field, err error) {
 	d := t.cfg.DiLoCo
 	if d == nil {
-		return 0, nil
+		return 0, nil, nil
 	}
 	start := time.Now()
 	pseudo := t.grad // not in use between two steps
 	for i, b := range t.s.base {
 		pseudo[i] = b - t.s.params[i]
 	}
+	own := slices.Clone(pseudo)
 	encoding := encodingF32
 	if d.Compression == "uint8" {
 		encoding = encodingUint8
@@ -262,7 +263,7 @@ func (t *trainer) synchronise(ctx context.Context) (time.Duration, error) {
 	last := t.s.Step >= int64(t.cfg.Optim.TotalSteps)
 	v, err := t.mesh.average(ctx, t.s.Outer, encoding, pseudo, last)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	if !slices.Equal(v.ids, t.view.ids) {
 		t.log.info("Destroyed process group")
@@ -272,23 +273,39 @@ func (t *trainer) synchronise(ctx context.Context) (time.Duration, error) {
 	if t.isolated() {
 		outerStep(d.OuterLR, t.s.base, t.s.momentum, pseudo)
 		copy(t.s.params, t.s.base)
-		return time.Since(start), nil
+		return time.Since(start), nil, nil
 	}
 	t.log.info("Sync psuedo-gradient in %.6f seconds", time.Since(start).Seconds()) //nolint:misspell // CotrainCore writes it so
-	took := time.Since(start)
+	took = time.Since(start)
 	t.log.info("all reduce pseudo gradient in: %s seconds", pyFloat(took.Seconds()))
 	outerStep(d.OuterLR, t.s.base, t.s.momentum, pseudo)
 	copy(t.s.params, t.s.base)
-	return took, nil
+	return took, append(agreement(own, pseudo), field{"diloco/outer_lr", d.OuterLR}), nil
 }
 
-func (t *trainer) reportOuter(took, sync time.Duration) {
+// agreement is how a worker's pseudo-gradient compares with the mean over all workers: its length, the cosine of the angle between
+// them, and the drift, which is the length of their difference as a share of the mean's.
+func agreement(own, mean []float64) []field {
+	var squares, meanSquares, product, apart float64
+	for i, v := range own {
+		squares, meanSquares, product = squares+v*v, meanSquares+mean[i]*mean[i], product+v*mean[i]
+		apart += (v - mean[i]) * (v - mean[i])
+	}
+	out := []field{{"diloco/pseudo_gradient_norm", math.Sqrt(squares)}, {"diloco/mean_pseudo_gradient_norm", math.Sqrt(meanSquares)}}
+	if squares > 0 && meanSquares > 0 { // else there is no direction
+		out = append(out, field{"diloco/cosine", product / math.Sqrt(squares*meanSquares)}, field{"diloco/drift", math.Sqrt(apart / meanSquares)})
+	}
+	return out
+}
+
+// reportOuter prints what an outer step was; health is what its pseudo-gradients tell.
+func (t *trainer) reportOuter(took, sync time.Duration, health []field) {
 	tps := float64(t.cfg.Optim.BatchSize) * float64(t.cfg.DiLoCo.InnerSteps) * float64(t.corpus.seq) / max(took.Seconds(), 1e-9)
 	mfu := t.mfu(tps)
 	t.log.info("effective mfu: %s", pyFloat(mfu))
 	if t.cfg.MetricLoggerType == "wandb" {
-		t.log.machine("metrics", field{"outer_mfu", mfu}, field{"step", t.s.Step}, field{"outer_step", t.s.Outer},
-			field{"outer_tokens_per_second", tps}, field{"all_reduce_step", sync.Seconds()})
+		t.log.machine("metrics", append([]field{{"outer_mfu", mfu}, {"step", t.s.Step}, {"outer_step", t.s.Outer},
+			{"outer_tokens_per_second", tps}, {"all_reduce_step", sync.Seconds()}}, health...)...)
 	}
 }
 

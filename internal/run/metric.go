@@ -47,6 +47,11 @@ var metrics = []struct {
 	{"total_tokens", MetricInfo{Title: "Tokens", Unit: "tokens"}},
 	{"num_peers", MetricInfo{Title: "Peers"}},
 	{"outer_step", MetricInfo{Title: "Outer step"}},
+	{"diloco/pseudo_gradient_norm", MetricInfo{Title: "Pseudo-gradient norm", Log: true}},
+	{"diloco/mean_pseudo_gradient_norm", MetricInfo{Title: "Norm of the mean pseudo-gradient", Log: true}},
+	{"diloco/cosine", MetricInfo{Title: "Cosine to the mean pseudo-gradient"}},
+	{"diloco/drift", MetricInfo{Title: "Drift between workers"}},
+	{"diloco/outer_lr", MetricInfo{Title: "Outer learning rate"}},
 	{"step_time", MetricInfo{Title: "Step time", Unit: "s", Better: Lower}},
 }
 
