@@ -106,9 +106,12 @@ func recovered(ctx context.Context, run func(context.Context) error) (err error)
 	return run(ctx)
 }
 
-// tidy finishes deletions of an earlier process, and those that the archive of logs did not take. Nothing depends on it, so failures
+// tidy has the store ready for lists, and finishes deletions of an earlier process, and those that the archive of logs did not take. Nothing depends on it, so failures
 // are just retried.
 func (a *App) tidy(ctx context.Context) error {
+	if err := a.store.Warm(ctx); err != nil && ctx.Err() == nil {
+		a.log.Warn("the first list of runs will take longer", "err", err)
+	}
 	for {
 		err := errors.Join(a.store.Points.Tidy(ctx), a.store.TidyLogs(ctx))
 		if err != nil && ctx.Err() == nil {

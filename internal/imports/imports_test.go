@@ -82,7 +82,7 @@ var allowed = map[string][]string{
 	"internal/retention":          {"internal/store"},
 	"internal/s3":                 {"internal/certfile"},
 	"internal/s3/s3test":          {},
-	"internal/store":              {"internal/logarchive", "internal/store/accounts", "internal/store/auditlog", "internal/store/db", "internal/store/points", "internal/store/transfer"},
+	"internal/store":              {"internal/logarchive", "internal/store/accounts", "internal/store/auditlog", "internal/store/catalog", "internal/store/db", "internal/store/points", "internal/store/transfer"},
 	"internal/store/accounts":     {"internal/store/auditlog", "internal/store/db"},
 	"internal/store/auditlog":     {"internal/store/db"},
 	"internal/store/points":       {"internal/series", "internal/store/db"},

@@ -108,7 +108,13 @@ func (o Order) Compare(a, b Position) int {
 	case b.None:
 		return -1
 	}
-	c := cmp.Or(cmp.Compare(a.Value, b.Value), cmp.Compare(a.Text, b.Text), cmp.Compare(a.ID, b.ID))
+	c := cmp.Compare(a.Value, b.Value)
+	if c == 0 {
+		c = strings.Compare(a.Text, b.Text)
+	}
+	if c == 0 {
+		c = strings.Compare(string(a.ID), string(b.ID))
+	}
 	if o.Up {
 		return c
 	}

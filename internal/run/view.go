@@ -65,26 +65,13 @@ type Page struct {
 	Next string
 }
 
-// Runs are counted only so far: a million of them, too, in a moment.
-const (
-	Counted      = 10_000 // in each state
-	CountedFound = 1000   // with a text: the newest, in all states together
-)
-
-// Count is a number of runs.
-type Count struct {
-	N    int
-	More bool // there are at least N
-}
-
 // Counts is how many runs are in each state.
-type Counts map[State]Count
+type Counts map[State]int
 
 // Total is the number of runs in all states.
-func (c Counts) Total() (total Count) {
+func (c Counts) Total() (total int) {
 	for _, n := range c {
-		total.N += n.N
-		total.More = total.More || n.More
+		total += n
 	}
 	return total
 }

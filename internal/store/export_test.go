@@ -21,9 +21,6 @@ func (s *Store) LimitPages(ctx context.Context, n int) error {
 // Failed is what is said of an error.
 func (b *FileBlobs) Failed(doing string, err error) error { return b.failed(doing, err) }
 
-// AlongIndexes has lists walk along indexes however few runs there are, and give up soon if they find little.
-func (s *Store) AlongIndexes(lookedAt int) { s.sizes = sizes{lookedAt: lookedAt} }
-
 // Lock returns the file that keeps other consoles from the folder.
 func (s *Store) Lock() *os.File { return s.lock }
 

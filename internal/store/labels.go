@@ -9,13 +9,8 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/catalog"
 	"github.com/cotrain/cotrain/internal/store/db"
-)
-
-// The kinds of labels.
-const (
-	labelTag  = "tag"
-	labelNode = "node"
 )
 
 // maxLabel is the most bytes of a label: it is a key.
@@ -24,21 +19,11 @@ const maxLabel = 200
 func addLabels(ctx context.Context, tx *db.Tx, id run.ID, kind string, labels []string) error {
 	for _, label := range labels {
 		label = fault.Cut(label, maxLabel)
-		if _, err := tx.Exec(ctx, `INSERT INTO run_labels (kind, label, run_id, archived, state, sweep, project, owner, preset, name)
-			SELECT ?, ?, id, archived, state, sweep, project, owner, preset, substr(lower(name), 1, 100) FROM runs WHERE id = ? ON CONFLICT DO NOTHING`, kind, label, id); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO run_labels (kind, label, run_id) VALUES (?,?,?) ON CONFLICT DO NOTHING`, kind, label, id); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// updateLabels has a run's labels follow its row, in what of it changes.
-func updateLabels(ctx context.Context, tx *db.Tx, was, is run.Run) error {
-	if was.State == is.State && was.Archived == is.Archived {
-		return nil
-	}
-	_, err := tx.Exec(ctx, `UPDATE run_labels SET state = ?, archived = ? WHERE run_id = ?`, is.State, is.Archived, is.ID)
-	return err
 }
 
 // relabel stores what [run.Edit] changed, and what the run is found by then.
@@ -58,10 +43,10 @@ func relabel(ctx context.Context, tx *db.Tx, was, is run.Run) error {
 	if _, err := tx.Exec(ctx, `UPDATE runs SET options = ? WHERE id = ?`, string(options), is.ID); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM run_labels WHERE run_id = ? AND kind = ?`, is.ID, labelTag); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM run_labels WHERE run_id = ? AND kind = ?`, is.ID, catalog.Tag); err != nil {
 		return err
 	}
-	if err := addLabels(ctx, tx, is.ID, labelTag, is.Options.Tags); err != nil {
+	if err := addLabels(ctx, tx, is.ID, catalog.Tag, is.Options.Tags); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM run_texts WHERE id = ?`, is.ID); err != nil {
@@ -92,7 +77,7 @@ func fillLabels(ctx context.Context, tx *db.Tx) error {
 			return l, err
 		}
 		err = json.Unmarshal([]byte(text), &o)
-		l.kind, l.labels = labelTag, o.Tags
+		l.kind, l.labels = catalog.Tag, o.Tags
 		return l, err
 	}, `SELECT id, options FROM runs`)
 	if err != nil {
@@ -105,7 +90,7 @@ func fillLabels(ctx context.Context, tx *db.Tx) error {
 			return l, err
 		}
 		err = json.Unmarshal([]byte(body), &w)
-		l.kind, l.labels = labelNode, nodeLabel(w)
+		l.kind, l.labels = catalog.Node, nodeLabel(w)
 		return l, err
 	}, `SELECT run_id, body FROM workers`)
 	if err != nil {

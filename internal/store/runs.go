@@ -11,6 +11,7 @@ import (
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/accounts"
+	"github.com/cotrain/cotrain/internal/store/catalog"
 	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
@@ -137,7 +138,7 @@ func insertRun(ctx context.Context, tx *db.Tx, r run.Run, key string, evs []run.
 	if err := insertText(ctx, tx, r); err != nil {
 		return false, err
 	}
-	if err := addLabels(ctx, tx, r.ID, labelTag, r.Options.Tags); err != nil {
+	if err := addLabels(ctx, tx, r.ID, catalog.Tag, r.Options.Tags); err != nil {
 		return false, err
 	}
 	if r.State.Terminal() {

@@ -31,7 +31,9 @@ type Store struct {
 	unstored atomic.Int64 // bytes of the newest batches that failed; 0 after a success
 
 	ordered chan struct{}
-	sizes   sizes
+
+	catalog atomic.Pointer[current] // nil until the first list
+	loading chan struct{}
 }
 
 // What is in a data folder: SQLite's database, and the archive of logs.
@@ -134,7 +136,10 @@ func OpenWith(ctx context.Context, o db.Options, blobs Blobs) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{Points: points.New(d), Accounts: accounts.New(d), Audit: auditlog.New(d), db: d, blobs: blobs, blocks: newBlocks(), ordered: make(chan struct{}, 1), sizes: usual}, nil
+	if err := d.AfterRestore(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the database: %w", err), d.Close())
+	}
+	return &Store{Points: points.New(d), Accounts: accounts.New(d), Audit: auditlog.New(d), db: d, blobs: blobs, blocks: newBlocks(), ordered: make(chan struct{}, 1), loading: make(chan struct{}, 1)}, nil
 }
 
 // Database names the database and its version, for logs.

@@ -16,7 +16,6 @@ import (
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/db"
-	"github.com/cotrain/cotrain/internal/store/pgtest"
 	"github.com/cotrain/cotrain/internal/store/points"
 	"github.com/cotrain/cotrain/internal/store/storetest"
 )
@@ -301,21 +300,6 @@ func TestALostBlockOfALogIsALineThatSaysSo(t *testing.T) {
 			if rest, err := s.Logs(t.Context(), id, run.LogQuery{Rank: -1, After: lines[0].Pos, Limit: 10}); err != nil || len(rest) != 2 {
 				t.Errorf("%s: after it there are %+v, %v", how, rest, err)
 			}
-		}
-	}
-}
-
-// TestListsAreTheSameAlongIndexes lists few runs as if they were many.
-func TestListsAreTheSameAlongIndexes(t *testing.T) {
-	t.Parallel()
-	for name, o := range map[string]func() db.Options{"SQLite": func() db.Options { return db.Options{} }, "PostgreSQL": func() db.Options { return db.Options{URL: pgtest.URL(t), MaxConns: 4} }} {
-		for _, lookedAt := range []int{1, 1000} {
-			t.Run(fmt.Sprint(name, " gives up after ", lookedAt), func(t *testing.T) {
-				t.Parallel()
-				s := opened(t, t.TempDir(), o())
-				s.AlongIndexes(lookedAt)
-				storetest.Lists(t, s)
-			})
 		}
 	}
 }

@@ -123,11 +123,19 @@ func (s *Store) Sweeps(ctx context.Context, in run.Projects, before run.SweepID,
 }
 
 func (s *Store) countSweep(ctx context.Context, id run.SweepID) (map[run.State]int, error) {
-	rows, err := s.db.Query(ctx, `SELECT state, count(*) FROM runs WHERE sweep <> '' AND sweep = ? GROUP BY state`, id)
+	type count struct {
+		state run.State
+		n     int
+	}
+	found, err := db.Select(ctx, s.db, func(row db.Scanner) (c count, err error) { return c, row.Scan(&c.state, &c.n) }, `SELECT state, count(*) FROM runs WHERE sweep <> '' AND sweep = ? GROUP BY state`, id)
 	if err != nil {
 		return nil, fmt.Errorf("count runs of %s: %w", id, err)
 	}
-	return counts(rows)
+	out := map[run.State]int{}
+	for _, c := range found {
+		out[c.state] = c.n
+	}
+	return out, nil
 }
 
 // BestRun returns the sweep's run with the lowest loss, the earlier of equals, or [fault.ErrNotFound] if none has a

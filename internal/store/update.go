@@ -11,6 +11,7 @@ import (
 
 	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
+	"github.com/cotrain/cotrain/internal/store/catalog"
 	"github.com/cotrain/cotrain/internal/store/db"
 	"github.com/cotrain/cotrain/internal/store/points"
 )
@@ -112,9 +113,6 @@ func (s *Store) change(ctx context.Context, tx *db.Tx, id run.ID, fn func(*Updat
 		return u, was, err
 	}
 	if err := relabel(ctx, tx, was, u.Run); err != nil {
-		return u, was, fmt.Errorf("label run %s: %w", id, err)
-	}
-	if err := updateLabels(ctx, tx, was, u.Run); err != nil {
 		return u, was, fmt.Errorf("label run %s: %w", id, err)
 	}
 	return u, was, s.save(ctx, tx, &u, was.State, before, known)
@@ -230,7 +228,7 @@ func saveWorker(ctx context.Context, tx *db.Tx, w run.Worker, known map[string]r
 	if slices.Equal(nodeLabel(old), nodeLabel(w)) {
 		return nil
 	}
-	return addLabels(ctx, tx, w.RunID, labelNode, nodeLabel(w))
+	return addLabels(ctx, tx, w.RunID, catalog.Node, nodeLabel(w))
 }
 
 func scanAttempt(row db.Scanner) (run.Attempt, error) {

@@ -20,7 +20,7 @@ import (
 )
 
 // notQueries are the methods that a console does not call, or that execute nothing.
-var notQueries = []string{"AlongIndexes", "Archive", "CheckArchive", "Close", "Connected", "Database", "Exec", "Gone", "Lock", "LimitPages", "NewOrders", "Plan"}
+var notQueries = []string{"Archive", "CheckArchive", "Close", "Connected", "Database", "Exec", "Gone", "Lock", "LimitPages", "NewOrders", "Plan"}
 
 // uses calls every method of a store that executes statements, in every way in which a page, the API, the command line, the
 // queue or ingest does. A method without an entry fails the tests of plans.
@@ -45,6 +45,7 @@ func uses(s *store.Store, f storetest.Filled) map[string]func(context.Context) e
 		"SaveMeasurement": func(ctx context.Context) error {
 			return s.SaveMeasurement(ctx, measured, []measure.Report{{Node: measure.Participant{ID: "planned"}}}, map[string]bool{})
 		},
+		"Warm":              s.Warm,
 		"NewestMeasurement": func(ctx context.Context) error { return last(s.NewestMeasurement(ctx)) },
 		"Used":              func(ctx context.Context) error { return last(s.Used(ctx, f.Live, now)) },
 		"AddUsage": func(ctx context.Context) error {

@@ -79,17 +79,6 @@ func (f FoldedSweep) best() (number, loss, title string) {
 	return number, ui.Number(f.Best.Progress.Loss), ui.Exact(f.Best.Progress.Loss)
 }
 
-// count is a number of runs on a tab, "" where not even one has been counted of those that there may be.
-func count(c run.Count) string {
-	switch {
-	case c.N == 0 && c.More:
-		return ""
-	case c.More:
-		return ui.Integer(c.N) + "+"
-	}
-	return ui.Integer(c.N)
-}
-
 // values are the parameters of the address, but for those named.
 func (f Filter) values(without ...string) url.Values {
 	q := url.Values{}
@@ -244,7 +233,7 @@ func (l List) states() []run.State {
 }
 
 // matching is how many runs match.
-func (l List) matching() run.Count {
+func (l List) matching() int {
 	if l.State != "" {
 		return l.Counts[l.State]
 	}
@@ -254,10 +243,10 @@ func (l List) matching() run.Count {
 // selectable says how many runs are selected as a whole.
 func (l List) selectable() string {
 	n := l.matching()
-	if n.N > run.MaxBulk || n.More {
-		return fmt.Sprintf("the newest %s of %s", ui.Integer(run.MaxBulk), count(n))
+	if n > run.MaxBulk {
+		return fmt.Sprintf("the newest %s of %s", ui.Integer(run.MaxBulk), ui.Integer(n))
 	}
-	return "all " + ui.Integer(n.N)
+	return "all " + ui.Integer(n)
 }
 
 // width is how many columns the table has.

@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
@@ -17,7 +16,7 @@ const repairWith = "Stop the console and run \"cotrain store check --repair\", w
 func Run(ctx context.Context, in *store.Inspection, repair bool) (*Report, error) {
 	c := newChecker(in)
 	c.repair = repair
-	return c.all(ctx, c.database, c.documents, c.orphans, c.texts, c.chunks, c.runs, c.headlines, c.reindex, c.blocks, c.files, c.audit)
+	return c.all(ctx, c.database, c.documents, c.orphans, c.chunks, c.runs, c.headlines, c.blocks, c.files, c.audit)
 }
 
 // Logs reads every sealed block of logs, and compares the archive with the rows of the database; progress is told how many blocks
@@ -64,7 +63,6 @@ type checker struct {
 	found    map[Kind]*Found
 	fixes    []fix // of the snapshot being read
 
-	rebuilt  bool            // the index of texts was
 	unread   map[run.ID]bool // runs with points that cannot be read
 	suspects []run.ID        // whose headline seems wrong
 }
@@ -99,11 +97,6 @@ func (c *checker) read(ctx context.Context, look func(*db.Snapshot) error) error
 	}
 	if len(c.fixes) == 0 {
 		return nil
-	}
-	if slices.ContainsFunc(c.fixes, func(f fix) bool { return f.of.Kind == RunText }) {
-		if err := c.rebuild(ctx); err != nil { // it must have what is removed from it
-			return err
-		}
 	}
 	err := c.db.Write(ctx, func(tx *db.Tx) error {
 		for _, f := range c.fixes {

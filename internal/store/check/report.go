@@ -16,10 +16,8 @@ const (
 	Orphan          Kind = "orphan"
 	AttemptMissing  Kind = "attempt_missing"
 	RunColumns      Kind = "run_columns"
-	RunLabels       Kind = "run_labels"
 	WorkerColumns   Kind = "worker_columns"
 	RunText         Kind = "run_text"
-	TextIndex       Kind = "text_index"
 	RunEvents       Kind = "run_events"
 	Headline        Kind = "headline"
 	Summary         Kind = "summary"
@@ -44,10 +42,8 @@ var kinds = []struct {
 	{Orphan, "rows of runs that do not exist", "They do no harm. Once you are sure that the run is not missed, delete them: DELETE FROM table WHERE column = value, as below."},
 	{AttemptMissing, "runs without the rows of all their attempts", "Restore the rows of the table attempts from a backup."},
 	{RunColumns, "columns of runs that differ from the options and origin that they are taken from", ""},
-	{RunLabels, "runs whose tags and nodes are listed with another name, state or the like", ""},
 	{WorkerColumns, "columns of workers that differ from the body that they are taken from", ""},
 	{RunText, "runs whose text to be searched is not that of the run", ""},
-	{TextIndex, "texts of runs that the index for searches does not have, or has in excess", ""},
 	{RunEvents, "runs whose events do not lead to their state", "Nothing derives events again: compare with a backup."},
 	{Headline, "ended runs whose step and loss are not those of their curves", ""},
 	{Summary, "summaries of the metrics of ended runs that are not those of their points", ""},

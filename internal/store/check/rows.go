@@ -89,34 +89,3 @@ func (c *checker) chunks(ctx context.Context) error {
 	}
 	return nil
 }
-
-// texts looks for texts that the index does not have.
-func (c *checker) texts(ctx context.Context) error {
-	stray, err := c.db.StrayTexts(ctx, 10*examples)
-	for _, id := range stray {
-		c.tell(TextIndex, id, "it is in only one of run_texts and its index", nil)
-	}
-	return err
-}
-
-// reindex repairs the index of texts.
-func (c *checker) reindex(ctx context.Context) error {
-	f := c.found[TextIndex]
-	if !c.repair || f == nil {
-		return nil
-	}
-	f.Repaired = f.Count
-	return c.rebuild(ctx)
-}
-
-// rebuild makes the index of texts anew, once.
-func (c *checker) rebuild(ctx context.Context) error {
-	if c.rebuilt {
-		return nil
-	}
-	c.rebuilt = true
-	if err := c.db.RebuildTexts(ctx); err != nil {
-		return fmt.Errorf("repair the index of texts: %w", err)
-	}
-	return nil
-}

@@ -22,7 +22,8 @@ type dialect struct {
 	snapshot  *sql.TxOptions
 	// statement and schema translate SQL as it is written: SQLite's, with PostgreSQL's row locks.
 	statement, schema func(string) string
-	search            func(text string, below int64, limit int) []Query // see [DB.Search]
+	changes           string // see [Snapshot.Changes]
+	restored          string // see [DB.AfterRestore]
 	explain           string
 	catalog           catalog
 	// arrays is true where a parameter can be a list.
@@ -41,7 +42,7 @@ var sqliteDialect = &dialect{
 	snapshot:   &sql.TxOptions{ReadOnly: true},
 	statement:  cached(locks.Replace), // one writer
 	schema:     func(q string) string { return q },
-	search:     searchSQLite,
+	changes:    sqliteChanges,
 	explain:    `EXPLAIN QUERY PLAN `,
 	catalog:    sqliteCatalog,
 	repeatable: never, undone: never, uncertain: func(error) bool { return false },
@@ -52,10 +53,10 @@ var postgresDialect = &dialect{
 	snapshot:  &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead},
 	statement: cached(postgresStatement),
 	schema:    postgresSchema,
-	search:    searchPostgres,
-	explain:   `EXPLAIN `,
-	catalog:   postgresCatalog,
-	arrays:    true, concurrent: true, repeatable: postgresRepeatable, undone: postgresUndone, uncertain: postgresUncertain,
+	changes:   postgresChanges, restored: postgresRestored,
+	explain: `EXPLAIN `,
+	catalog: postgresCatalog,
+	arrays:  true, concurrent: true, repeatable: postgresRepeatable, undone: postgresUndone, uncertain: postgresUncertain,
 }
 
 // locks are what SQLite needs none of.
@@ -119,7 +120,7 @@ func arguments(args []any) ([]any, error) {
 		switch v := a.(type) {
 		case nil, int, int64, []byte:
 		case string:
-			if s := clean(v); s != v { // the same again would be an allocation
+			if s := Clean(v); s != v { // the same again would be an allocation
 				args[i] = s
 			}
 		case bool:
@@ -137,13 +138,13 @@ func arguments(args []any) ([]any, error) {
 				return nil, err
 			}
 			if s, ok := value.(string); ok {
-				value = clean(s)
+				value = Clean(s)
 			}
 			args[i] = value
 		default:
 			switch r := reflect.ValueOf(a); r.Kind() {
 			case reflect.String:
-				args[i] = clean(r.String())
+				args[i] = Clean(r.String())
 			case reflect.Bool:
 				args[i] = number(r.Bool())
 			}
@@ -161,7 +162,8 @@ func number(b bool) int64 {
 	return 0
 }
 
-func clean(s string) string {
+// Clean is a text as both databases store it: valid UTF-8 without NUL.
+func Clean(s string) string {
 	if strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) {
 		return s
 	}

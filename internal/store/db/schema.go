@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/cotrain/cotrain/internal/fault"
 )
@@ -49,10 +48,8 @@ type catalog struct {
 	columns     string // lists table, column, type, not null and place in the primary key, by table
 	uniqueKeys  string // lists a table and the columns of a key, separated by commas
 	lastNumbers string // lists tables whose rows are numbered, with the last number
-	// verify lists damage that the database finds itself, at most ?1. stray lists rows of the index of runs' texts without a
-	// text, and texts that are not in it, at most ?1; indexed is whether the row ?1 matches ?2. "" for where
-	// that is the database's own affair. reindex makes the index anew.
-	verify, stray, indexed, reindex string
+	// verify lists damage that the database finds itself, at most ?1; "" for where that is the database's own affair.
+	verify string
 	// setLastNumber takes the table as ?1 and the number as ?2.
 	setLastNumber []string
 }
@@ -65,10 +62,6 @@ var sqliteCatalog = catalog{
 	lastNumbers: `SELECT t.name, coalesce(s.seq, 0) FROM sqlite_schema t LEFT JOIN sqlite_sequence s ON s.name = t.name
 		WHERE t.type = 'table' AND t.sql LIKE '%AUTOINCREMENT%'`,
 	verify: `SELECT integrity_check FROM pragma_integrity_check LIMIT ?1`,
-	stray: `SELECT t.id FROM run_texts t LEFT JOIN run_text_index_docsize d ON d.id = t.number WHERE d.id IS NULL
-		UNION ALL SELECT 'number ' || d.id FROM run_text_index_docsize d LEFT JOIN run_texts t ON t.number = d.id WHERE t.number IS NULL LIMIT ?1`,
-	indexed: `SELECT EXISTS (SELECT 1 FROM run_text_index WHERE run_text_index MATCH ?2 AND rowid = ?1)`,
-	reindex: `INSERT INTO run_text_index (run_text_index) VALUES ('rebuild')`,
 	setLastNumber: []string{
 		`UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1`,
 		`INSERT INTO sqlite_sequence (name, seq) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)`,
@@ -89,7 +82,6 @@ var postgresCatalog = catalog{
 	uniqueKeys: `SELECT c.relname, (SELECT string_agg(a.attname, ',') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY ((i.indkey::smallint[])[:i.indnkeyatts - 1]))
 		FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL
 		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')`,
-	reindex:       `REINDEX INDEX run_text_index`,
 	lastNumbers:   `SELECT c.relname, coalesce(pg_sequence_last_value(` + postgresSequence + `), 0)` + postgresNumbered,
 	setLastNumber: []string{`SELECT setval(` + postgresSequence + `, greatest(?2::bigint, pg_sequence_last_value(` + postgresSequence + `)))` + postgresNumbered + ` AND c.relname = ?1`},
 }
@@ -205,31 +197,11 @@ func (d *DB) Verify(ctx context.Context, limit int) ([]string, error) {
 	return slices.DeleteFunc(found, func(s string) bool { return s == "ok" }), err
 }
 
-// StrayTexts returns at most limit rows that are in only one of run_texts and its index.
-func (d *DB) StrayTexts(ctx context.Context, limit int) ([]string, error) {
-	return d.list(ctx, d.dialect.catalog.stray, limit)
-}
-
 func (d *DB) list(ctx context.Context, query string, limit int) ([]string, error) {
 	if query == "" {
 		return nil, nil
 	}
 	return Select(ctx, d, One[string], query, limit)
-}
-
-// FindsText reports whether the index of run_texts finds a row by its text.
-func (s *Snapshot) FindsText(ctx context.Context, number int64, text string) (found bool, err error) {
-	const trigram = 3
-	if s.dialect.catalog.indexed == "" || utf8.RuneCountInString(text) < trigram {
-		return true, nil
-	}
-	return found, s.QueryRow(ctx, s.dialect.catalog.indexed, number, matchAll(trigrams(text))).Scan(&found)
-}
-
-// RebuildTexts makes the index of run_texts anew.
-func (d *DB) RebuildTexts(ctx context.Context) error {
-	_, err := d.Exec(ctx, d.dialect.catalog.reindex)
-	return err
 }
 
 // current refuses a database whose schema is not the one that the migrations lead to.

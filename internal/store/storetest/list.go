@@ -37,7 +37,7 @@ func Lists(t *testing.T, s Store) {
 		want := modelOf(all, f)
 		counts := run.Counts{}
 		for _, m := range modelOf(all, withoutStates(f)) {
-			counts[m.State] = run.Count{N: counts[m.State].N + 1}
+			counts[m.State]++
 		}
 		var got []run.ID
 		for cursor := ""; ; {

@@ -106,8 +106,7 @@ func (c copier) labels(kind, label, where string) {
 	if where != "" {
 		where = ` WHERE ` + where
 	}
-	c.exec(fmt.Sprintf(`INSERT INTO run_labels (kind, label, run_id, archived, state, sweep, project, owner, preset, name) %s
-		SELECT '%s', %s, id, archived, state, sweep, project, owner, preset, substr(lower(name), 1, 100) FROM n JOIN runs ON id = %s%s`, c.numbers(), kind, label, idOfNumber, where))
+	c.exec(fmt.Sprintf(`INSERT INTO run_labels (kind, label, run_id) %s SELECT '%s', %s, %s FROM n%s`, c.numbers(), kind, label, idOfNumber, where))
 }
 
 // results gives ended runs what they are sorted by.

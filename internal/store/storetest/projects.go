@@ -52,7 +52,7 @@ func testProjects(t *testing.T, s Store) {
 			if !f.Projects.Include(r.Project) || f.Owner != "" && r.Owner != f.Owner || !has(r, f.Text) {
 				continue
 			}
-			counts[r.State] = run.Count{N: counts[r.State].N + 1}
+			counts[r.State]++
 			if len(f.States) > 0 && !slices.Contains(f.States, r.State) || folded[r.Origin.Sweep] {
 				continue
 			}

@@ -162,7 +162,7 @@ func testList(t *testing.T, s Store) {
 		same(t, fmt.Sprintf("folded list of %+v", tc.f), strings.Join(ids, " "), tc.want)
 	}
 	must(t, s.DeleteRun(t.Context(), "r-7000000000")) // the counts are of what there is
-	for text, want := range map[string]run.Counts{"": {run.Queued: {N: 8}, run.Stopped: {N: 1}}, "run 3": {run.Stopped: {N: 1}}, "S #": {run.Queued: {N: 4}}, "none": {}} {
+	for text, want := range map[string]run.Counts{"": {run.Queued: 8, run.Stopped: 1}, "run 3": {run.Stopped: 1}, "S #": {run.Queued: 4}, "none": {}} {
 		counts, err := s.CountRuns(t.Context(), run.RunFilter{Projects: run.AllProjects(), Text: text})
 		must(t, err)
 		same(t, fmt.Sprintf("counts of %q", text), counts, want)

@@ -21,6 +21,7 @@ func Left() map[string]string {
 		"goose_db_version": "the destination has migrations of its own",
 		"console":          "PostgreSQL: which console had that database last",
 		"write_checks":     "rows that only show that there is room",
+		"run_changes":      "what a console in memory has to read again: the destination's triggers fill it",
 		marker:             "how far the copy is",
 	}
 }

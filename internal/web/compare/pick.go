@@ -103,15 +103,11 @@ func (p *Pages) newest(ctx context.Context, f run.RunFilter, out *picked) ([]run
 	counts, err := p.Store.CountRuns(ctx, f)
 	n := counts.Total()
 	if len(f.States) > 0 {
-		n = run.Count{}
+		n = 0
 		for _, s := range f.States {
-			n.N, n.More = n.N+counts[s].N, n.More || counts[s].More
+			n += counts[s]
 		}
 	}
-	all, rest := ui.Integer(n.N), ui.Integer(n.N-compare.MaxRuns)
-	if n.More {
-		all, rest = "more than "+all, "more than "+rest
-	}
-	out.bounded = fmt.Sprintf("The newest %d of %s matching runs are compared, %s older ones are left out.", compare.MaxRuns, all, rest)
+	out.bounded = fmt.Sprintf("The newest %d of %s matching runs are compared, %s older ones are left out.", compare.MaxRuns, ui.Integer(n), ui.Integer(n-compare.MaxRuns))
 	return runs[:compare.MaxRuns], err
 }

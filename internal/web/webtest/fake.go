@@ -158,8 +158,7 @@ func (f *fake) CountRuns(_ context.Context, q run.RunFilter) (run.Counts, error)
 	out := run.Counts{}
 	for _, r := range f.AllRuns {
 		if q.States = nil; runtest.Matches(r, q) {
-			n := out[r.State].N + 1
-			out[r.State] = run.Count{N: n, More: n == run.Counted}
+			out[r.State]++
 		}
 	}
 	return out, f.Err
