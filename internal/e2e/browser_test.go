@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	cdpbrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -102,6 +103,17 @@ func (b *browser) excerpt() string {
 func (b *browser) open(path string) {
 	b.t.Helper()
 	b.do("open "+path, chromedp.Navigate(b.site.url(path)), chromedp.WaitReady("main"))
+}
+
+// allow grants the console's pages a permission, as a person does who is asked.
+func (b *browser) allow(permission string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	p := cdpbrowser.SetPermissionParams{Permission: &cdpbrowser.PermissionDescriptor{Name: permission}, Setting: cdpbrowser.PermissionSettingGranted, Origin: b.site.url("")}
+	if _, err := chromedp.CallBrowser(ctx, cdpbrowser.SetPermission, p); err != nil {
+		b.t.Fatalf("allow %s: %v", permission, err)
+	}
 }
 
 func (b *browser) click(sel string) {
@@ -196,7 +208,9 @@ func TestTheSampleRunInTheBrowser(t *testing.T) {
 	b.waitFor("log lines of all workers come", `[0, 1, 2].every(r => [...document.querySelectorAll(".log-line")].some(l => l.innerText.includes("step: ")))`)
 	b.waitFor("the time left is known", `/^\d+ (s|min)/.test(document.querySelector('[data-metric="eta"]').innerText)`)
 	b.waitFor("title and icon have the progress", `/^\d+ % · /.test(document.title) && /running-\d\.svg$/.test(document.querySelector("link[rel=icon]").href)`)
-	b.do("ask to be told of the end", script(`window.Notification = class { static permission = "granted"; static requestPermission() { return Promise.resolve("granted"); } constructor(title) { window.told = title; } }`), script(`document.querySelector("[data-notify]").click()`))
+	b.allow("notifications")
+	b.do("ask to be told of the end, and note what Chromium has shown", script(`window.Notification = class extends Notification { constructor(title, options) { super(title, options); this.addEventListener("show", () => window.told = title); } }`),
+		script(`document.querySelector("[data-notify]").click()`))
 	b.waitFor("it is noted", `document.querySelector("[data-notify]").ariaPressed === "true"`)
 	b.accessible("a live run")
 	b.waitFor("it succeeded", `document.querySelector("#run-headline").dataset.runState === "succeeded"`)
