@@ -125,6 +125,18 @@ func (u LogUsage) String() string {
 	return text
 }
 
+// Limits are what limits them: "at most 5 GB, kept for 90 days after a run's end", "" for nothing.
+func (u LogUsage) Limits() string {
+	var out []string
+	if u.MaxBytes > 0 {
+		out = append(out, "at most "+FormatSize(u.MaxBytes))
+	}
+	if u.Retention > 0 {
+		out = append(out, "kept for "+Days(time.Duration(u.Retention)*time.Second)+" after a run's end")
+	}
+	return strings.Join(out, ", ")
+}
+
 // Days writes a retention.
 func Days(d time.Duration) string {
 	if d%(24*time.Hour) != 0 {

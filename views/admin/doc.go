@@ -213,10 +213,20 @@ type ProjectDetails struct {
 	MayEdit, MayMembers, MayDelete, MayUsers, MayAudit bool
 	MaySettings                                        bool
 	Logs                                               run.LogUsage
+	AllLogs                                            string    // what limits those of all projects together, "" for nothing
 	Settings                                           []ui.Fact // for who may not change them
 	About, Member                                      Form
 	Now                                                time.Time
 	Notice                                             string
+}
+
+// logs says how much its logs take, and what limits them.
+func (d ProjectDetails) logs() string {
+	text := "Logs: " + d.Logs.String()
+	if d.AllLogs != "" {
+		text += "; those of all projects together: " + d.AllLogs
+	}
+	return text
 }
 
 // auditOfUser leads to what was done to a user, and auditBy to what it did.

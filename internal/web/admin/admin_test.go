@@ -300,7 +300,7 @@ func TestAdministratorsSeeWhatLogsTake(t *testing.T) {
 	if got := page.Text(t, "[data-log-usage=default] dd"); got != "12.3 MB of 50 MB" || page.Count("[data-log-usage]") != 2 {
 		t.Errorf("of a project %q", got)
 	}
-	if got := s.Get("/projects/default", 200).Text(t, "[data-log-usage]"); got != "Logs: 12.3 MB of 50 MB" {
+	if got := s.Get("/projects/default", 200).Text(t, "[data-log-usage]"); got != "Logs: 12.3 MB of 50 MB; those of all projects together: kept for 90 days after a run's end" {
 		t.Errorf("on its page %q", got)
 	}
 }

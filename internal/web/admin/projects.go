@@ -82,8 +82,11 @@ func (p *Pages) project(w http.ResponseWriter, r *http.Request, typed *projectIn
 		return err
 	}
 	for _, u := range usage {
-		if u.Project == x.Name {
+		switch u.Project {
+		case x.Name:
 			d.Logs = u
+		case "":
+			d.AllLogs = u.Limits()
 		}
 	}
 	input := projectInput{description: x.Description, settings: inputOf(x.Settings)}
