@@ -112,6 +112,9 @@ func TestALogOfAnyLengthIsRead(t *testing.T) {
 	b.do("errors of a worker", script(`set("level", "error"); set("worker", "1")`))
 	b.waitFor("the errors are shown", `rows().length > 0 && rows().every((l) => l.matches(".log-error") && l.querySelector(".log-rank").innerText === "1" && l.querySelector(".log-level").title === "Error")`)
 
+	open("?from=9000000")
+	b.waitFor("behind the end is the end, in a full window", `loaded() && text().endsWith("line 499999 of worker 1") && rows()[0].getBoundingClientRect().top <= view().getBoundingClientRect().top + 1`)
+
 	const middle = 250_003
 	open("?at=2000-01-01T00:00:00Z")
 	b.waitFor("the first line is meant", `loaded() && rows()[0].ariaCurrent === "true"`)

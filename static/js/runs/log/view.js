@@ -233,6 +233,7 @@ export class View {
       this.off = this.height;
     }
     this.top = Math.max(0, Math.min(this.top, total - 1));
+    if (this.off < 0) this.shift(0);
     // The top may be a line that another stands for.
     while (this.top > 0 && this.source.repeats(this.top) === 0 && !this.open(this.top)) this.top--;
     const entries = this.entries();
@@ -299,6 +300,7 @@ export class View {
     let moved = above;
     if (this.lastShown && rest < 0) moved = above + rest; // the end is above the lower edge
     if (entries[0]?.n === 0) moved = Math.max(0, moved);
+    else if (moved < 0) this.soon(); // with the lines that belong above these
     if (moved !== above) {
       let by = moved;
       for (const e of entries) {
