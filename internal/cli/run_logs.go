@@ -39,8 +39,8 @@ type runLogsCmd struct {
 	Context   int           `short:"C" placeholder:"N" help:"With --grep: also N lines before and after."`
 	Level     string        `enum:",info,warning,error" default:"" placeholder:"LEVEL" help:"Only lines of this level or a higher one: warning or error."`
 	Stream    string        `enum:",stdout,stderr" default:"" placeholder:"NAME" help:"Only stdout or stderr."`
-	Since     string        `placeholder:"TIME" help:"Only lines received since this time, as in RFC 3339, or so long ago, such as 10m."`
-	Until     string        `placeholder:"TIME" help:"Only lines received before this time."`
+	Since     string        `placeholder:"TIME" help:"Only lines since this time, as in RFC 3339, or so long ago, such as 10m."`
+	Until     string        `placeholder:"TIME" help:"Only lines before this time."`
 	Attempt   int           `placeholder:"N" help:"Only lines of this attempt."`
 	Output    string        `short:"o" default:"-" placeholder:"FILE" help:"File to write to, - for stdout."`
 	Force     bool          `help:"Replace a file that is there."`

@@ -25,15 +25,23 @@ type merger struct {
 // place is how far a stream that catches up has come.
 type place struct {
 	next    time.Time // no line that is still to come is earlier
-	away    bool      // it cannot be read now
-	ignored bool      // others have waited for it long enough
+	state   placeState
+	ignored bool // others have waited for it long enough
 	moved   chan struct{}
 }
 
+type placeState int
+
+const (
+	placeRead   placeState = iota // lines are awaited from it
+	placeAway                     // it cannot be read now
+	placeStored                   // its lines are here: they wait for their turn, or are being stored
+)
+
 func newMerger() *merger { return &merger{runs: map[run.ID]map[*tail]*place{}} }
 
-// at tells that a stream catches up, from a time on, or cannot be read now.
-func (m *merger) at(id run.ID, t *tail, next time.Time, away bool) {
+// at tells that a stream catches up, from a time on.
+func (m *merger) at(id run.ID, t *tail, next time.Time, state placeState) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.runs[id] == nil {
@@ -49,7 +57,7 @@ func (m *merger) at(id run.ID, t *tail, next time.Time, away bool) {
 	if next.After(p.next) {
 		p.ignored = false // it moves again
 	}
-	p.moved, p.next, p.away = make(chan struct{}), next, away
+	p.moved, p.next, p.state = make(chan struct{}), next, state
 }
 
 // leave tells that a stream has caught up, or ended.
@@ -73,11 +81,14 @@ func (m *merger) turn(ctx context.Context, id run.ID, t *tail, at time.Time) {
 		if other == nil {
 			return
 		}
-		patience := mergePatience
-		if p.away {
-			patience = returnPatience
+		patience := min(mergePatience, returnPatience-time.Since(began))
+		switch p.state {
+		case placeAway:
+			patience = returnPatience - time.Since(began)
+		case placeStored:
+			patience = time.Hour // the store decides
 		}
-		timer := time.NewTimer(min(patience, returnPatience-time.Since(began)))
+		timer := time.NewTimer(patience)
 		select {
 		case <-p.moved:
 		case <-ctx.Done():

@@ -70,13 +70,13 @@ func (c *printClock) learn(data []byte, quiet time.Duration, now time.Time) {
 	}
 }
 
-// zone is how far the time of day of a stream's first line is behind UTC: not at all if it can be so. Else the line was printed soon after the
-// worker's start, or now if that is not known.
+// zone is how far the time of day of a stream's first line is behind UTC. It was printed soon after the worker's start, or now if that is not
+// known. No zone is less than an hour from UTC, so that a program that needs a while to its first line is told from one of another zone.
 func (c *printClock) zone(first time.Duration, now time.Time) time.Duration {
 	switch at := now.Add(-(&printClock{}).behind(first, now)); {
 	case c.since.IsZero():
 		return sinceMidnight(now) - first
-	case !at.Before(c.since.Add(-delay)) && !at.After(now.Add(delay)):
+	case !at.Before(c.since.Add(-delay)) && at.Before(c.since.Add(time.Hour-zones)):
 		return 0
 	}
 	return (sinceMidnight(c.since) - first).Round(zones)

@@ -65,6 +65,7 @@ func TestLateLinesHaveTheTimeThatTheyTell(t *testing.T) {
 			{10 * h, 0, "09:10:00 b\nTraceback\n09:20:00 c\n09:20:01 d\n09:59:58 e\n"}, {10 * h, 0, "\tmore\n10:00:00 f\n"},
 		}, "a; b Traceback@09:10:00; c d@09:20:00; e; more f"},
 		"a zone, found from the start": {9 * h, []came{{10 * h, 0, "Loading\n14:30:10 a\n15:00:00 b\n"}}, "Loading a@09:00:10; b@09:30:00"},
+		"a zone of an hour":            {9 * h, []came{{12 * h, 0, "10:00:10 a\n10:20:00 b\n"}}, "a@09:00:10; b@09:20:00"},
 		"midnight":                     {23 * h, []came{{25 * h, 0, "23:30:00 a\n00:30:00 b\n"}}, "a@23:30:00; b@00:30:00"},
 		"for the console":              {9 * h, []came{{10 * h, 0, fmt.Sprintf("COTRAIN {\"time\":%d}\nx\n", midnight.Add(9*h+m).Unix())}}, fmt.Sprintf("COTRAIN {\"time\":%d} x@09:01:00", midnight.Add(9*h+m).Unix())},
 		"clocks that are wrong are taken for late until lines come one by one": {9 * h, []came{

@@ -74,7 +74,7 @@ func (t *tail) run(ctx context.Context) bool {
 		case ctx.Err() == nil:
 			t.why.add(err, false)
 			if !t.stored.IsZero() {
-				t.in.merge.at(t.alloc.worker.RunID, t, t.upTo, true)
+				t.in.merge.at(t.alloc.worker.RunID, t, t.upTo, placeAway)
 			}
 			if t.moved { // only failures in a row lengthen the pause
 				t.moved = false
@@ -102,7 +102,7 @@ func (t *tail) begin(cur store.Cursor) {
 	}
 	t.upTo = from
 	if !from.IsZero() && t.in.o.Now().Sub(from) >= lateAfter {
-		t.in.merge.at(t.alloc.worker.RunID, t, from, false)
+		t.in.merge.at(t.alloc.worker.RunID, t, from, placeRead)
 	}
 }
 
@@ -205,7 +205,8 @@ func (t *tail) commit(ctx context.Context, b *store.Batch) error {
 		t.upTo = b.At
 		t.in.merge.leave(b.RunID, t)
 	} else {
-		t.in.merge.at(b.RunID, t, b.Printed, false)
+		t.in.merge.at(b.RunID, t, b.Printed, placeStored)
+		defer t.in.merge.at(b.RunID, t, b.Printed, placeRead)
 		t.in.merge.turn(ctx, b.RunID, t, b.Printed)
 	}
 	if err := t.in.commit(ctx, b); err != nil {
