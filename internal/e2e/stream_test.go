@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/cotrain/cotrain/docs"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/run"
@@ -264,4 +266,44 @@ done
 	if status.SessionID != string(id) || status.Progress != 100 || status.Loss != 10.5 {
 		t.Errorf("status.json is %+v", status)
 	}
+}
+
+// TestAPageFollowsARunWithAnEventSource uses what docs/stream.md tells for pages of the console's own origin; connections are cut all the
+// time, and the browser resumes by itself.
+func TestAPageFollowsARunWithAnEventSource(t *testing.T) {
+	t.Parallel()
+	c, id, enough := counting(t, "0.1")
+	b := openBrowser(t, c)
+	proxy := newCutting(t, c.addr)
+	far := &browser{t: t, ctx: b.ctx, site: &process{t: t, addr: proxy.Addr().String(), pass: c.pass}, axe: b.axe}
+	far.do("open a page of the console's origin", chromedp.Navigate(far.site.url("/api/v1/openapi.json"))) // one without scripts
+	far.do("follow", script(strings.Replace(documentedSource(t), "topics=runs", "topics=run:"+string(id), 1)+`
+		window.came = []; window.ended = false; window.gaps = 0; window.begun = 0;
+		source.addEventListener("subscribed", () => window.begun++);
+		source.addEventListener("log", (e) => window.came.push(...JSON.parse(e.data).data.lines));
+		source.addEventListener("gap", () => window.gaps++);
+		source.addEventListener("state", (e) => { if (JSON.parse(e.data).data.state === "succeeded") { window.ended = true; source.close(); } });`))
+	far.waitFor("it has come back five times", `window.begun > 5 && window.came.length > 20`)
+	if err := os.WriteFile(enough, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	far.waitFor("it is told of the end", `window.ended`)
+	if gaps := eval[int](far, `window.gaps`); gaps > 0 {
+		t.Errorf("%d gaps", gaps)
+	}
+	far.complete(c, id)
+}
+
+// documentedSource makes an event source as docs/stream.md does.
+func documentedSource(t *testing.T) string {
+	t.Helper()
+	text, err := docs.Files().ReadFile("stream.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("`(new EventSource\\([^`]*\\))`").FindSubmatch(text)
+	if found == nil {
+		t.Fatal("no EventSource in docs/stream.md")
+	}
+	return "window.source = " + string(found[1]) + ";"
 }

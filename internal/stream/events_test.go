@@ -149,7 +149,9 @@ func (s *site) open(topics, last string) (*reader, int) {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { _ = res.Body.Close() })
-	return &reader{T: s.T, body: res.Body, lines: bufio.NewScanner(res.Body), proto: res.Proto, id: last}, res.StatusCode
+	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(nil, 1<<20)
+	return &reader{T: s.T, body: res.Body, lines: lines, proto: res.Proto, id: last}, res.StatusCode
 }
 
 func (s *site) follow(topics, last string) *reader {
