@@ -8,6 +8,7 @@ the real package takes this module's place.
 import json
 import math
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -385,6 +386,64 @@ def _disk():
     return read, written
 
 
+def _open_files():
+    """Open files of the processes of this one's group."""
+    group, n = os.getpgrp(), 0
+    for name in os.listdir(_PROC):
+        if not name.isdigit():
+            continue
+        try:  # the name of a program, in brackets, may have anything
+            if int(_read(_PROC, name, "stat").rpartition(")")[2].split()[2]) == group:
+                n += len(os.listdir(os.path.join(_PROC, name, "fd")))
+        except (OSError, ValueError, IndexError):
+            pass  # it has ended, or is somebody else's
+    return n
+
+
+# Why the driver holds a GPU's clocks down: slowed by the hardware, heat by the driver's and by the hardware's judgement, and a brake of the
+# power supply; from nvml.h. A power cap is not among them: it is usual at full load.
+_HELD_DOWN = 0x08 | 0x20 | 0x40 | 0x80
+_GPU_FIELDS = "uuid,clocks.sm,clocks.mem,clocks_throttle_reasons.active"
+_gpu_failures = 0  # in a row
+
+
+def _gpus():
+    """Clocks of this worker's GPUs, in the order in which it has them, as nvidia-smi tells them; a driver that hangs is left alone."""
+    global _gpu_failures
+    if _gpu_failures >= 3:
+        return {}
+    try:
+        text = subprocess.run(
+            ["nvidia-smi", "--query-gpu=" + _GPU_FIELDS, "--format=csv,noheader,nounits"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=5, check=True,
+        ).stdout.decode("utf-8", "replace")
+        _gpu_failures = 0
+    except FileNotFoundError:
+        _gpu_failures = 3
+        return {}
+    except (OSError, subprocess.SubprocessError):
+        _gpu_failures += 1
+        return {}
+    rows = [[field.strip() for field in line.split(",")] for line in text.splitlines()]
+    rows = [row for row in rows if len(row) == 4]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        by_name = dict(zip(map(str, range(len(rows))), rows), **{row[0]: row for row in rows})
+        rows = [by_name.get(name.strip()) for name in visible.split(",")]
+    out = {}
+    for i, row in enumerate(rows[:64]):
+        if row is None:  # a slice of a GPU, which has no clocks of its own
+            continue
+        for name, value in (("clock_sm_mhz", row[1]), ("clock_memory_mhz", row[2])):
+            if value.isdigit():
+                out["gpu%d/%s" % (i, name)] = int(value)
+        try:
+            out["gpu%d/throttled" % i] = int(int(row[3], 16) & _HELD_DOWN != 0)
+        except ValueError:
+            pass
+    return out
+
+
 def _snapshot():
     """What can be read now; a missing file leaves its part out."""
     shot = {"time": time.monotonic()}
@@ -410,6 +469,11 @@ def _between(a, b):
             for i, name in enumerate(names):
                 rate = max(0, b[key][i] - a[key][i]) / seconds
                 out[name + "_bytes_per_second"] = round(rate, 1)
+    for more in (lambda: {"open_files": _open_files()}, _gpus):
+        try:
+            out.update(more())
+        except Exception:
+            pass
     return out
 
 
