@@ -129,19 +129,24 @@ func matcher(f run.RunFilter) func(*row) bool {
 		tests = append(tests, func(r *row) bool { return r.archived == only })
 	}
 	if !f.Projects.All {
-		tests = append(tests, among(f.Projects.Names, func(r *row) unique.Handle[string] { return r.project }))
+		among := handles(f.Projects.Names)
+		tests = append(tests, func(r *row) bool { return slices.Contains(among, r.project) })
 	}
 	if len(f.States) > 0 {
-		tests = append(tests, among(f.States, func(r *row) unique.Handle[run.State] { return r.state }))
+		among := handles(f.States)
+		tests = append(tests, func(r *row) bool { return slices.Contains(among, r.state) })
 	}
 	if f.Sweep != "" {
-		tests = append(tests, among([]run.SweepID{f.Sweep}, func(r *row) unique.Handle[run.SweepID] { return r.sweep }))
+		sweep := unique.Make(f.Sweep)
+		tests = append(tests, func(r *row) bool { return r.sweep == sweep })
 	}
 	if f.Owner != "" {
-		tests = append(tests, among([]string{f.Owner}, func(r *row) unique.Handle[string] { return r.owner }))
+		owner := unique.Make(f.Owner)
+		tests = append(tests, func(r *row) bool { return r.owner == owner })
 	}
 	if f.Model != "" {
-		tests = append(tests, among([]string{f.Model}, func(r *row) unique.Handle[string] { return r.model }))
+		model := unique.Make(f.Model)
+		tests = append(tests, func(r *row) bool { return r.model == model })
 	}
 	for _, l := range labels(f) {
 		want := unique.Make(l)
@@ -149,6 +154,9 @@ func matcher(f run.RunFilter) func(*row) bool {
 	}
 	if f.Text != "" {
 		tests = append(tests, func(r *row) bool { return strings.Contains(r.text(), f.Text) })
+	}
+	if len(tests) == 1 { // the most frequent
+		return tests[0]
 	}
 	return func(r *row) bool {
 		for _, test := range tests {
@@ -160,16 +168,12 @@ func matcher(f run.RunFilter) func(*row) bool {
 	}
 }
 
-func among[T comparable](values []T, of func(*row) unique.Handle[T]) func(*row) bool {
-	if len(values) == 1 {
-		only := unique.Make(values[0])
-		return func(r *row) bool { return of(r) == only }
+func handles[T comparable](values []T) []unique.Handle[T] {
+	out := make([]unique.Handle[T], len(values))
+	for i, v := range values {
+		out[i] = unique.Make(v)
 	}
-	all := make(map[unique.Handle[T]]bool, len(values))
-	for _, v := range values {
-		all[unique.Make(v)] = true
-	}
-	return func(r *row) bool { return all[of(r)] }
+	return out
 }
 
 func labels(f run.RunFilter) (out []Label) {
