@@ -83,19 +83,25 @@ func fetch(b *testing.B, url string) {
 	}
 }
 
+// openTab starts Chromium for two minutes at most.
+func openTab(b *testing.B, chromium string) (ctx context.Context, end func()) {
+	b.Helper()
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1440, 1000))
+	ctx, stop := context.WithTimeout(b.Context(), 2*time.Minute)
+	ctx, _ = chromedp.NewExecAllocator(ctx, opts...) // ends with stop
+	ctx, _ = chromedp.NewContext(ctx)
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
+		stop()
+		b.Fatal(err)
+	}
+	return ctx, stop
+}
+
 // watchComparison opens a comparison and acts on it. Both results are in milliseconds.
 func watchComparison(b *testing.B, chromium, url string) (picture, longest float64) {
 	b.Helper()
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1440, 1000))
-	ctx, cancel := chromedp.NewExecAllocator(b.Context(), opts...)
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
-	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
-	defer stop()
-	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
-		b.Fatal(err)
-	}
+	ctx, end := openTab(b, chromium)
+	defer end()
 	const drawn = `new Promise((done) => { const look = () => Number(document.querySelector("figure[data-curves]")?.dataset.points) > 0 ? requestAnimationFrame(() => done(performance.now())) : setTimeout(look, 5); look(); })`
 	const act = `(async () => {
 		const tasks = [0];

@@ -7,6 +7,7 @@ import { localClocks } from "../ui/times.js";
 
 const most = 300; // lines in the page
 const page = 100; // lines that are read at once
+const frame = 16; // milliseconds
 
 export class Tail {
   /** @param {HTMLElement} section */
@@ -23,6 +24,7 @@ export class Tail {
     this.pending = [];
     this.skipped = 0;
     this.frame = 0;
+    this.flushed = -Infinity;
     /** @type {Map<string, Line>} lines that are still rewritten, as progress bars are */
     this.open = new Map();
     this.openList = /** @type {HTMLElement} */ (this.list.cloneNode(false));
@@ -53,11 +55,15 @@ export class Tail {
     this.skipped += data.skipped || 0;
     for (const line of data.lines || []) if (line.level !== "machine") this.pending.push(line);
     if (this.pending.length > most) this.pending.splice(0, this.pending.length - most);
-    if (!this.frame) this.frame = requestAnimationFrame(() => this.flush());
+    // A line that comes alone is shown at once, further ones with the next frame.
+    if (performance.now() - this.flushed > frame) this.flush();
+    else if (!this.frame) this.frame = requestAnimationFrame(() => this.flush());
   }
 
   flush() {
+    cancelAnimationFrame(this.frame);
     this.frame = 0;
+    this.flushed = performance.now();
     const lines = this.pending.splice(0).filter((l) => l.pos > this.last);
     const piece = document.createDocumentFragment();
     if (this.skipped > 0) {
