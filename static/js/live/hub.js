@@ -21,8 +21,8 @@ const mostTopics = 16; // the server's limits
 const mostSent = 100;
 const notAllowed = 4403; // the server's code for a topic that one may not follow, or no longer; its reason begins with the topic
 const linger = 2000; // milliseconds that topics stay when their last tab has left: the next one may want them
-export const beatEvery = 15000;
-export const mostMissed = 3; // beats, before the other side counts as gone
+export const beatEvery = 4000;
+export const mostMissed = 2; // beats, before the other side counts as gone
 
 /** Whether nobody is signed in any more: a socket that is refused does not say why to a script. */
 async function signedOut() {
@@ -123,8 +123,8 @@ export class Hub {
     let fresh = false;
     for (const [name, since] of Object.entries(j.topics)) {
       let topic = this.topics.get(name);
-      if (!topic || (topic.since < 0 && since >= 0)) {
-        this.topics.set(name, (topic = new Topic(since)));
+      if (!topic?.reaches(since)) {
+        this.topics.set(name, (topic = new Topic(since))); // from there on again; who has it already leaves it out
         fresh = true;
       }
       for (const m of topic.after(name, since)) this.tell(port, { turn: tab.turn, kind: "message", m });

@@ -55,6 +55,14 @@ export class Topic {
   }
 
   /**
+   * Reports whether a tab that comes later can be told what it has missed, or nobody can.
+   * @param {number} since
+   */
+  reaches(since) {
+    return since < 0 || (this.since >= 0 && (since >= this.from || this.since - since > mostMessages));
+  }
+
+  /**
    * What a tab that comes later has missed, or a gap where that is not known any more.
    * @param {string} name
    * @param {number} since
