@@ -71,6 +71,9 @@ func probes(f *fixture, dir string) []probe {
 	for id, body := range map[string]string{running: `{"archived":true}`, ended: `{"archived":true}`} {
 		out = append(out, probe{"PATCH /api/v1/runs/{id}", "/api/v1/runs/" + id, body, nil})
 	}
+	add("GET /api/v1/runs/{id}/mesh", running, "")
+	add("GET /api/v1/runs/{id}/mesh", running, "?limit=0")
+	add("GET /api/v1/runs/{id}/mesh", "r-zzzzzzzzzz", "")
 	add("GET /api/v1/runs/{id}/series", running, "?metric=loss")
 	add("GET /api/v1/runs/{id}/series", running, "?metric=loss", "If-None-Match", "*")
 	add("GET /api/v1/runs/{id}/series", "r-zzzzzzzzzz", "?metric=loss")

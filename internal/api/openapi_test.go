@@ -56,7 +56,7 @@ func TestTheDocumentListsEveryRouteAndEveryRouteAnswers(t *testing.T) {
 		"DELETE /api/v1/users/{name}/tokens/{id}", "GET /api/v1/account", "GET /api/v1/audit", "GET /api/v1/audit/export",
 		"GET /api/v1/audit/head", "GET /api/v1/causes/rules", "GET /api/v1/cluster/measurements", "GET /api/v1/compare", "GET /api/v1/config/schema", "GET /api/v1/diff", "GET /api/v1/metrics", "GET /api/v1/nodes", "GET /api/v1/presets", "GET /api/v1/projects",
 		"GET /api/v1/projects/{project}", "GET /api/v1/projects/{project}/members", "GET /api/v1/runs", "GET /api/v1/runs/{id}",
-		"GET /api/v1/runs/{id}/events", "GET /api/v1/runs/{id}/launch", "GET /api/v1/runs/{id}/logs", "GET /api/v1/runs/{id}/logs/file", "GET /api/v1/runs/{id}/metrics", "GET /api/v1/runs/{id}/series",
+		"GET /api/v1/runs/{id}/events", "GET /api/v1/runs/{id}/launch", "GET /api/v1/runs/{id}/logs", "GET /api/v1/runs/{id}/logs/file", "GET /api/v1/runs/{id}/mesh", "GET /api/v1/runs/{id}/metrics", "GET /api/v1/runs/{id}/series",
 		"GET /api/v1/runs/{id}/usage", "GET /api/v1/runs/{id}/workers", "GET /api/v1/secrets", "GET /api/v1/secrets/{name}", "GET /api/v1/storage", "GET /api/v1/storage/complete", "GET /api/v1/storage/file", "GET /api/v1/storage/list",
 		"GET /api/v1/storage/usage", "GET /api/v1/stream", "GET /api/v1/sweeps", "GET /api/v1/sweeps/{id}", "GET /api/v1/system", "GET /api/v1/templates",
 		"GET /api/v1/templates/{name}", "GET /api/v1/templates/{name}/file", "GET /api/v1/templates/{name}/versions", "GET /api/v1/tokens",

@@ -54,6 +54,7 @@ func (s *server) routes() {
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/logs", http.StatusOK, "read-logs", "Lines of a run's log, oldest first", answer(s.readLogs), missing)
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/launch", http.StatusOK, "get-launch", "Exactly what starts or started a run's workers", answer(s.getLaunch), missing, away)
 	route(s, access.RunsRead, "GET /api/v1/runs/{id}/metrics", http.StatusOK, "read-metrics", "Names of a run's metrics, and values of those asked for", answer(s.readMetrics), missing)
+	route(s, access.RunsRead, "GET /api/v1/runs/{id}/mesh", http.StatusOK, "read-mesh", "Outer steps of a run: who waited for whom, and what that cost", answer(s.readMesh), missing)
 	register(s, access.RunsRead, maxBody, seriesType, "GET /api/v1/runs/{id}/series", http.StatusOK, "read-series", "Curves of a run, summarized into columns as charts show them", s.readSeries, []int{missing, unchanged})
 	route(s, access.RunsRead, "GET /api/v1/compare", http.StatusOK, "compare-runs", "What runs reached, and in which settings they differ", answer(s.compare), missing)
 	register(s, access.RunsRead, maxBody, "text/plain", logFilePattern, http.StatusOK, "send-log", "Lines of a run's log as a file: found, filtered, as text, as printed or as JSON lines", s.sendLog, []int{missing, part, beyond})

@@ -202,6 +202,7 @@ var rows = map[string][]row{
 	"GET /api/v1/runs/{id}/logs":                       {{path: "/api/v1/runs/{run}/logs"}},
 	"GET /api/v1/runs/{id}/launch":                     {{path: "/api/v1/runs/{run}/launch"}},
 	"GET /api/v1/runs/{id}/metrics":                    {{path: "/api/v1/runs/{run}/metrics"}},
+	"GET /api/v1/runs/{id}/mesh":                       {{path: "/api/v1/runs/{run}/mesh"}},
 	"GET /api/v1/runs/{id}/series":                     {{path: "/api/v1/runs/{run}/series?metric=loss"}},
 	"GET /api/v1/compare":                              {{path: "/api/v1/compare?run={run}", list: true, answers: []int{404}}, {path: "/api/v1/compare?sweep={sweep}", list: true, answers: []int{404}}},
 	"GET /api/v1/stream":                               {{path: "/api/v1/stream?topics=run:{run},runs", list: true, answers: []int{404}}, {path: "/api/v1/stream?topics=runs:{p}", list: true, answers: []int{403, 404}}},

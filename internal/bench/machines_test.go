@@ -103,5 +103,5 @@ func sampleMachines(b *testing.B, keep func(*store.Store) machines.Store, period
 	if err := smp.Run(ctx); err != nil {
 		b.Fatal(err)
 	}
-	return float64((cpuTime(b)-spent).Microseconds()) / 1000 / float64(periods), s, r
+	return float64((cpuTime(b) - spent).Microseconds()) / 1000 / float64(periods), s, r
 }

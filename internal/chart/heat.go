@@ -94,8 +94,8 @@ func (c *Charts) Heat(ctx context.Context, r run.Run, metric string, from, to ti
 
 // gpuOf returns which GPU's a metric is.
 func gpuOf(name, metric string) (i int, ok bool) {
-	number, ok := strings.CutPrefix(name, run.SystemPrefix+"gpu")
-	if number, ok = strings.CutSuffix(number, "/"+metric); !ok {
+	number, ok := strings.CutSuffix(strings.TrimPrefix(name, run.SystemPrefix+"gpu"), "/"+metric)
+	if !ok {
 		return 0, false
 	}
 	i, err := strconv.Atoi(number)

@@ -46,6 +46,7 @@ type runCmd struct {
 	Events    runEventsCmd    `cmd:"" help:"Print what happened to a run."`
 	Metrics   runMetricsCmd   `cmd:"" help:"Print a run's metrics."`
 	Top       runTopCmd       `cmd:"" help:"Print what a run's workers and their GPUs use now."`
+	Mesh      runMeshCmd      `cmd:"" help:"Show a run's outer steps: who waited for whom, and what that cost."`
 	Launch    runLaunchCmd    `cmd:"" help:"Show exactly what starts a run's workers."`
 	Reproduce runReproduceCmd `cmd:"" help:"Print the command that makes the same run."`
 	Stop      runStopCmd      `cmd:"" help:"Stop a run."`

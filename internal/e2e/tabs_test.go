@@ -16,7 +16,7 @@ var tabNews = []struct{ path, news string }{
 	{"/metrics", `document.querySelector("[data-points]").dataset.points`},
 	{"/logs", `document.querySelector(".log-line:last-child").dataset.pos`},
 	{"/workers", `document.querySelector("#run-workers tr[data-worker-rank]").dataset.workerState`},
-	{"/mesh", `document.querySelector("#run-mesh tr[data-sync-step]").dataset.syncStep`},
+	{"/mesh", `document.querySelector("#mesh-rounds tr[data-round] a").textContent`},
 	{"/checkpoints", `document.querySelector("#run-checkpoints tr[data-checkpoint-step]").dataset.checkpointStep`},
 	{"/events", `document.querySelector("#event-list > li[id^=event-]").id`},
 	{"/config", ``},

@@ -7,22 +7,22 @@ import (
 
 // Report is what is known of a run's outer steps, for the page, the API and the command line.
 type Report struct {
-	InnerSteps int64     `json:"inner_steps"`
-	Total      int       `json:"rounds_total" doc:"Outer steps done, over all attempts"`
-	Start      time.Time `json:"start,omitzero" doc:"Of the first round"`
-	End        time.Time `json:"end,omitzero" doc:"Of the last"`
-	Receipt    bool      `json:"by_receipt" doc:"Workers did not tell their clocks: rounds are where the console received their lines. Durations of syncs, stragglers and their cost do not depend on it"`
-	Cut        bool      `json:"cut" doc:"There are more rounds, older ones, than are kept"`
-	Shares     Shares    `json:"shares" doc:"Of the time that workers were there"`
-	Cost       float64   `json:"waited_seconds" doc:"What all workers waited for stragglers, together"`
-	Workers    []Worker  `json:"workers" nullable:"false" doc:"By rank"`
-	Rounds     []Row     `json:"rounds" nullable:"false" doc:"A page of the rounds, the newest first"`
-	Next       int       `json:"next,omitempty" doc:"For before: the next page; absent on the last"`
-	Plan       *Plan     `json:"plan,omitempty" doc:"What the configuration promised beside what happened, where it can be read"`
+	InnerSteps int64      `json:"inner_steps"`
+	Total      int        `json:"rounds_total" doc:"Outer steps done, over all attempts"`
+	Start      time.Time  `json:"start,omitzero" doc:"Of the first round"`
+	End        time.Time  `json:"end,omitzero" doc:"Of the last"`
+	Receipt    bool       `json:"by_receipt" doc:"Workers did not tell their clocks: rounds are where the console received their lines. Durations of syncs, stragglers and their cost do not depend on it"`
+	Cut        bool       `json:"cut" doc:"There are more rounds, older ones, than are kept"`
+	Shares     TimeShares `json:"shares" doc:"Of the time that workers were there"`
+	Cost       float64    `json:"waited_seconds" doc:"What all workers waited for stragglers, together"`
+	Workers    []Totals   `json:"workers" nullable:"false" doc:"By rank"`
+	Rounds     []RoundRow `json:"rounds" nullable:"false" doc:"A page of the rounds, the newest first"`
+	Next       int        `json:"next,omitempty" doc:"For before: the next page; absent on the last"`
+	Plan       *RoundPlan `json:"plan,omitempty" doc:"What the configuration promised beside what happened, where it can be read"`
 }
 
-// Shares are of the time of all workers.
-type Shares struct {
+// TimeShares are of the time of all workers.
+type TimeShares struct {
 	Compute   float64 `json:"compute"`
 	Wait      float64 `json:"wait"`
 	AllReduce float64 `json:"all_reduce"`
@@ -30,8 +30,8 @@ type Shares struct {
 	Alone     float64 `json:"alone"`
 }
 
-// Worker is one worker over all attempts.
-type Worker struct {
+// Totals is one worker over all attempts.
+type Totals struct {
 	Rank      int     `json:"rank"`
 	Node      string  `json:"node"`
 	Rounds    int     `json:"rounds" doc:"It took part in"`
@@ -52,12 +52,12 @@ type Worker struct {
 }
 
 // Computing is the share of its time that it computed, of that in which it was there.
-func (w Worker) Computing() float64 {
+func (w Totals) Computing() float64 {
 	return w.Compute / math.Max(w.Compute+w.Wait+w.AllReduce+w.Recovery+w.Alone, 1e-9)
 }
 
-// Row is one round.
-type Row struct {
+// RoundRow is one round.
+type RoundRow struct {
 	Number    int        `json:"number" doc:"From 1, over all attempts"`
 	Attempt   int        `json:"attempt"`
 	Step      int64      `json:"step" doc:"Its last inner step"`
@@ -78,25 +78,25 @@ type Row struct {
 	Syncs     []*float64 `json:"syncs,omitempty" doc:"With syncs=true: seconds of each worker's sync, in the order of workers; null where it had none"`
 }
 
-// Plan is what a run's configuration promises, beside what happened.
-type Plan struct {
-	SyncBytes       int64    `json:"sync_bytes" doc:"What each worker sends, and receives, at each outer step"`
-	Bandwidth       float64  `json:"bandwidth_bits_per_second,omitempty" doc:"The slowest that was measured between the run's nodes; absent where none is known"`
-	BandwidthOf     string   `json:"bandwidth_of,omitempty" doc:"Which link that is, and when it was measured"`
-	SyncSeconds     float64  `json:"planned_sync_seconds,omitempty" doc:"How long that takes at this bandwidth"`
-	ComputeSeconds  float64  `json:"planned_compute_seconds,omitempty" doc:"How long the inner steps take at 40 % MFU; absent where the GPU is not known"`
-	ComputeShare    float64  `json:"planned_compute_share,omitempty" doc:"Share of the time that is not the sync; absent where either is not known"`
-	Rounds          int      `json:"rounds" doc:"The newest, whose medians follow"`
-	AllReduce       float64  `json:"all_reduce_seconds" doc:"What the all-reduce took"`
-	Compute         float64  `json:"compute_seconds" doc:"What the inner steps took the straggler"`
-	Wait            float64  `json:"wait_seconds" doc:"What a worker waited for it"`
-	Share           float64  `json:"compute_share" doc:"Share of the time that is neither waiting nor the all-reduce"`
-	ActualBandwidth float64  `json:"effective_bandwidth_bits_per_second,omitempty" doc:"What the all-reduces reached"`
-	Options         []Option `json:"options" nullable:"false" doc:"Settings with which the same rounds would have trained more tokens a second, the best first"`
+// RoundPlan is what a run's configuration promises, beside what happened.
+type RoundPlan struct {
+	SyncBytes       int64          `json:"sync_bytes" doc:"What each worker sends, and receives, at each outer step"`
+	Bandwidth       float64        `json:"bandwidth_bits_per_second,omitempty" doc:"The slowest that was measured between the run's nodes; absent where none is known"`
+	BandwidthOf     string         `json:"bandwidth_of,omitempty" doc:"Which link that is, and when it was measured"`
+	SyncSeconds     float64        `json:"planned_sync_seconds,omitempty" doc:"How long that takes at this bandwidth"`
+	ComputeSeconds  float64        `json:"planned_compute_seconds,omitempty" doc:"How long the inner steps take at 40 % MFU; absent where the GPU is not known"`
+	ComputeShare    float64        `json:"planned_compute_share,omitempty" doc:"Share of the time that is not the sync; absent where either is not known"`
+	Rounds          int            `json:"rounds" doc:"The newest, whose medians follow"`
+	AllReduce       float64        `json:"all_reduce_seconds" doc:"What the all-reduce took"`
+	Compute         float64        `json:"compute_seconds" doc:"What the inner steps took the straggler"`
+	Wait            float64        `json:"wait_seconds" doc:"What a worker waited for it"`
+	Share           float64        `json:"compute_share" doc:"Share of the time that is neither waiting nor the all-reduce"`
+	ActualBandwidth float64        `json:"effective_bandwidth_bits_per_second,omitempty" doc:"What the all-reduces reached"`
+	Options         []FasterOption `json:"options" nullable:"false" doc:"Settings with which the same rounds would have trained more tokens a second, the best first"`
 }
 
-// Option is another setting, worked out from what happened.
-type Option struct {
+// FasterOption is another setting, worked out from what happened.
+type FasterOption struct {
 	Setting    string  `json:"setting" enum:"inner_steps,compression,workers"`
 	Value      string  `json:"value"`
 	Gain       float64 `json:"gain" doc:"Tokens a second, as a multiple of what they were"`
@@ -116,7 +116,7 @@ type Page struct {
 // Report sums up, with a page of rounds. volume is what each worker sends in a round with so many of them, 0 for unknown.
 func (m *Mesh) Report(page Page, volume func(members int) int64) Report {
 	first, last := m.Span()
-	r := Report{InnerSteps: m.InnerSteps, Total: len(m.Rounds), Receipt: m.Receipt, Workers: []Worker{}, Rounds: []Row{}}
+	r := Report{InnerSteps: m.InnerSteps, Total: len(m.Rounds), Receipt: m.Receipt, Workers: []Totals{}, Rounds: []RoundRow{}}
 	if len(m.Rounds) > 0 {
 		r.Start, r.End = Time(first), Time(last)
 	}
@@ -126,7 +126,7 @@ func (m *Mesh) Report(page Page, volume func(members int) int64) Report {
 	}
 	if there > 0 {
 		of := func(s State) float64 { return m.Seconds[s] / there }
-		r.Shares = Shares{of(Computing), of(Waiting), of(Syncing), of(Recovering), of(Alone)}
+		r.Shares = TimeShares{of(Computing), of(Waiting), of(Syncing), of(Recovering), of(Alone)}
 	}
 	for _, l := range m.Lanes {
 		r.Cost += l.Cost
@@ -144,8 +144,8 @@ func (m *Mesh) Report(page Page, volume func(members int) int64) Report {
 	return r
 }
 
-func (l Lane) report() Worker {
-	w := Worker{
+func (l Lane) report() Totals {
+	w := Totals{
 		Rank: l.Rank, Node: l.Node, Rounds: l.Rounds, Tokens: l.Tokens, Compute: l.Seconds[Computing], Wait: l.Seconds[Waiting], AllReduce: l.Seconds[Syncing],
 		Recovery: l.Seconds[Recovering], Alone: l.Seconds[Alone], Absent: l.Seconds[Absent], Step: l.StepTime, Last: l.Last, Cost: l.Cost,
 	}
@@ -156,9 +156,9 @@ func (l Lane) report() Worker {
 }
 
 // row is a round of the report.
-func (m *Mesh) row(i int, volume func(members int) int64, syncs bool) Row {
+func (m *Mesh) row(i int, volume func(members int) int64, syncs bool) RoundRow {
 	r := m.Rounds[i]
-	row := Row{
+	row := RoundRow{
 		Number: i + 1, Attempt: r.Attempt, Step: r.Step, Steps: r.Steps, Start: Time(r.Start), End: Time(r.End), Seconds: r.Seconds(), Workers: r.Members,
 		Straggler: r.Straggler, Margin: r.Margin, Cost: r.Cost, AllReduce: r.Reduce, Slowest: r.Slowest, Retries: r.Retries, Alone: r.Alone,
 	}

@@ -51,10 +51,10 @@ func ring(reduced int64, members int) int64 {
 // worthIt is the least gain that is told.
 const worthIt = 1.01
 
-func (m *Rounds) plan(req trainconf.Request, known *measure.Known) *mesh.Plan {
+func (m *Rounds) plan(req trainconf.Request, known *measure.Known) *mesh.RoundPlan {
 	way, of := slowest(m.Workers, known)
 	e := req.Estimate(trainconf.EstimateInput{BandwidthBits: way})
-	p := &mesh.Plan{SyncBytes: e.SyncBytes, Bandwidth: way, BandwidthOf: of, SyncSeconds: e.SyncSeconds, ComputeSeconds: e.ComputeSeconds, Options: []mesh.Option{}}
+	p := &mesh.RoundPlan{SyncBytes: e.SyncBytes, Bandwidth: way, BandwidthOf: of, SyncSeconds: e.SyncSeconds, ComputeSeconds: e.ComputeSeconds, Options: []mesh.FasterOption{}}
 	if e.SyncShare > 0 {
 		p.ComputeShare = 1 - e.SyncShare
 	}
@@ -70,8 +70,8 @@ func (m *Rounds) plan(req trainconf.Request, known *measure.Known) *mesh.Plan {
 		p.Options = append(p.Options, compression(u, e.SyncBytes)...)
 	}
 	p.Options = append(p.Options, m.workers()...)
-	p.Options = slices.DeleteFunc(p.Options, func(o mesh.Option) bool { return o.Gain < worthIt })
-	slices.SortStableFunc(p.Options, func(a, b mesh.Option) int { return cmp.Compare(b.Gain, a.Gain) })
+	p.Options = slices.DeleteFunc(p.Options, func(o mesh.FasterOption) bool { return o.Gain < worthIt })
+	slices.SortStableFunc(p.Options, func(a, b mesh.FasterOption) int { return cmp.Compare(b.Gain, a.Gain) })
 	return p
 }
 
@@ -101,13 +101,13 @@ func slowest(workers []run.Worker, known *measure.Known) (bits float64, of strin
 	return bits, of
 }
 
-func (m *Rounds) innerSteps(u mesh.Usual) []mesh.Option {
+func (m *Rounds) innerSteps(u mesh.Usual) []mesh.FasterOption {
 	n, ok := u.InnerStepsFor()
 	if !ok {
 		return nil
 	}
 	o := u.With(n, u.Reduce)
-	return []mesh.Option{{
+	return []mesh.FasterOption{{
 		Setting: "inner_steps", Value: strconv.FormatInt(n, 10), Gain: u.PerStep() / o.PerStep(),
 		Caveat:     "Rarer syncs may cost quality: DiLoCo trained with 500 inner steps, and lost little with 1,000 (arXiv:2311.08105).",
 		Arithmetic: fmt.Sprintf("%s: %s of the time is steps. %s: %s.", roundOf(u), percent(u.Share()), roundOf(o), percent(o.Share())),
@@ -122,16 +122,16 @@ func roundOf(u mesh.Usual) string {
 // byteOfFloat is how much less uint8 sends than 32-bit floats.
 const byteOfFloat = 4
 
-func compression(u mesh.Usual, bytes int64) []mesh.Option {
+func compression(u mesh.Usual, bytes int64) []mesh.FasterOption {
 	o := u.With(u.Steps, u.Reduce/byteOfFloat)
-	return []mesh.Option{{
+	return []mesh.FasterOption{{
 		Setting: "compression", Value: "uint8", Gain: u.PerStep() / o.PerStep(),
 		Arithmetic: fmt.Sprintf("A worker sends a quarter of %s: %s / 4 = %s. %s instead of %s.", size(bytes), secs(u.Reduce), secs(o.Reduce), roundOf(o), roundOf(u)),
 		Caveat:     "At best: latency and the time to quantize do not shrink. INTELLECT-1 was trained with 8-bit syncs (arXiv:2412.01152).",
 	}}
 }
 
-func (m *Rounds) workers() []mesh.Option {
+func (m *Rounds) workers() []mesh.FasterOption {
 	w, ok := m.WithoutSlowest()
 	if !ok {
 		return nil
@@ -144,7 +144,7 @@ func (m *Rounds) workers() []mesh.Option {
 	if len(names) > 1 {
 		who = "workers " + strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 	}
-	return []mesh.Option{{
+	return []mesh.FasterOption{{
 		Setting: "workers", Value: "without " + who, Gain: w.After / w.Before,
 		Arithmetic: fmt.Sprintf("Rounds end %s sooner, the mean of the last %d. All workers together: %.3g steps/s instead of %.3g.", secs(w.Saved), w.Rounds, w.After, w.Before),
 		Caveat:     "Each outer step then averages fewer workers.",

@@ -92,7 +92,7 @@ func chartID(metric string) string {
 }
 
 // newest is the newest round, if the page has it.
-func (m Mesh) newest() (r mesh.Row, ok bool) {
+func (m Mesh) newest() (r mesh.RoundRow, ok bool) {
 	if m.Before == 0 && len(m.Report.Rounds) > 0 {
 		return m.Report.Rounds[0], true
 	}
@@ -113,7 +113,7 @@ func (m Mesh) outerText() string {
 }
 
 // stat is one number of the newest round, or of its plan.
-func (m Mesh) stat(of func(r mesh.Row) string) string {
+func (m Mesh) stat(of func(r mesh.RoundRow) string) string {
 	if r, ok := m.newest(); ok {
 		return of(r)
 	}
@@ -130,7 +130,7 @@ func (m Mesh) shareText(share float64) string {
 func percentText(share float64) string { return fmt.Sprintf("%.1f", 100*share) }
 
 // straggler names a round's last worker.
-func straggler(r mesh.Row) string {
+func straggler(r mesh.RoundRow) string {
 	if r.Straggler < 0 {
 		return ui.Absent
 	}
@@ -138,7 +138,7 @@ func straggler(r mesh.Row) string {
 }
 
 func (m Mesh) stragglerText() string {
-	return m.stat(func(r mesh.Row) string {
+	return m.stat(func(r mesh.RoundRow) string {
 		if r.Straggler < 0 {
 			return ui.Absent
 		}
@@ -161,9 +161,9 @@ func bytesText(n int64) string {
 }
 
 // ranked are the workers, those that cost most first.
-func (m Mesh) ranked() []mesh.Worker {
+func (m Mesh) ranked() []mesh.Totals {
 	out := slices.Clone(m.Report.Workers)
-	slices.SortStableFunc(out, func(a, b mesh.Worker) int { return cmp.Compare(b.Cost, a.Cost) })
+	slices.SortStableFunc(out, func(a, b mesh.Totals) int { return cmp.Compare(b.Cost, a.Cost) })
 	return out
 }
 
@@ -177,7 +177,7 @@ func (m Mesh) most() float64 {
 }
 
 // clockText is by how much a worker's clock is ahead of worker 0's.
-func clockText(w mesh.Worker) string {
+func clockText(w mesh.Totals) string {
 	if w.Offset == nil {
 		return ui.Absent
 	}
@@ -189,7 +189,7 @@ func clockText(w mesh.Worker) string {
 }
 
 // roundPath is where the log has the end of a round.
-func (m Mesh) logPath(r mesh.Row) string {
+func (m Mesh) logPath(r mesh.RoundRow) string {
 	path := TabLogs.Path(m.Run.ID) + "?step=" + strconv.FormatInt(r.Step, 10) + "&metric=sync_seconds"
 	if r.Straggler >= 0 {
 		path += "&worker=" + strconv.Itoa(r.Straggler)
@@ -198,7 +198,7 @@ func (m Mesh) logPath(r mesh.Row) string {
 }
 
 // metricsPath is the tab of metrics, at a round's steps.
-func (m Mesh) metricsPath(r mesh.Row) string {
+func (m Mesh) metricsPath(r mesh.RoundRow) string {
 	return fmt.Sprintf("%s?from=%d&to=%d", TabMetrics.Path(m.Run.ID), max(0, r.Step-2*r.Steps), r.Step+r.Steps)
 }
 
