@@ -202,6 +202,11 @@ func (m Mesh) metricsPath(r mesh.RoundRow) string {
 	return fmt.Sprintf("%s?from=%d&to=%d", TabMetrics.Path(m.Run.ID), max(0, r.Step-2*r.Steps), r.Step+r.Steps)
 }
 
+// troubled reports whether something went wrong in a round of the page.
+func (m Mesh) troubled() bool {
+	return slices.ContainsFunc(m.Report.Rounds, func(r mesh.RoundRow) bool { return trouble(r) != "" })
+}
+
 // attempts reports whether the run has had more than one, so that rounds say of which they are.
 func (m Mesh) attempts() bool { return m.Run.Attempt > 1 }
 
@@ -249,4 +254,11 @@ func gainText(gain float64) string {
 		return fmt.Sprintf("−%.1f %%", 100*(1-gain))
 	}
 	return fmt.Sprintf("+%.1f %%", 100*(gain-1))
+}
+
+func retries(n int) string {
+	if n == 1 {
+		return "1 retry"
+	}
+	return ui.Integer(n) + " retries"
 }

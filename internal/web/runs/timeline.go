@@ -12,8 +12,8 @@ import (
 
 // Bounds of an answer: how many cells of single rounds, else how many of columns, and how many rounds are told of.
 const (
-	mostExact   = 12_000
-	mostCells   = 120_000
+	mostExact   = 4_000
+	mostCells   = 90_000
 	mostRounds  = 1000
 	mostSpans   = 5000
 	mostColumns = 4096

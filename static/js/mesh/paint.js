@@ -1,4 +1,5 @@
 // Draws a window of a mesh's timeline: a strip of how many workers there are, a lane per worker, and the time below.
+import { axisFont } from "../charts/axes.js";
 import { colour } from "../charts/palette.js";
 
 /**
@@ -72,6 +73,9 @@ export function partsOf(r, sync) {
   return { came: r.end - took, reduce: r.end - Math.min(r.reduce * 1000, took), failed: false };
 }
 
+/** @type {WeakMap<Window, Uint8Array>} */
+const decoded = new WeakMap();
+
 /**
  * The shares of states in columns.
  * @param {Window} w
@@ -79,9 +83,13 @@ export function partsOf(r, sync) {
  */
 export function cellsOf(w) {
   if (!w.cells) return null;
-  const text = atob(w.cells);
-  const out = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
+  let out = decoded.get(w);
+  if (!out) {
+    const text = atob(w.cells);
+    out = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++) out[i] = text.charCodeAt(i);
+    decoded.set(w, out);
+  }
   return out;
 }
 
@@ -206,7 +214,9 @@ export function pictureOf(w) {
   const image = c.createImageData(canvas.width, canvas.height);
   for (let i = 0; i * drawn < cells.length; i++) {
     let rest = 255;
-    let [r, g, b] = [0, 0, 0];
+    let r = 0;
+    let g = 0;
+    let b = 0;
     for (let s = 0; s < drawn; s++) {
       const share = cells[i * drawn + s];
       if (!share) continue;
@@ -234,7 +244,7 @@ const ticks = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10
  */
 function paintLabels(c, f, w) {
   c.fillStyle = colour("--chart-axis");
-  c.font = `11px ${getComputedStyle(document.body).fontFamily}`;
+  c.font = axisFont();
   c.textBaseline = "middle";
   c.textAlign = "right";
   const every = Math.max(1, Math.ceil(roomy / f.lane));
