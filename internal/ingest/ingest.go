@@ -63,6 +63,8 @@ type Options struct {
 	Health func(error)
 	// Archive is called with the outcome of sealing logs: nil when the archive takes them. It may be nil.
 	Archive func(error)
+	// MergePatience is how long late lines wait for streams that may have earlier ones (2 s).
+	MergePatience time.Duration
 	// Formats are those that the site has added to the parser's own.
 	Formats []*logparse.SiteFormat
 	// Pulse is called with every stored batch, if not nil; it must not block.
@@ -101,7 +103,7 @@ type alloc struct {
 func New(o Options) *Ingest {
 	return &Ingest{
 		o: o, commits: make(chan *commitRequest),
-		prog: newProgress(o), shaper: newLogShaper(o.Now), open: newOpenLines(o), merge: newMerger(), allocs: map[string]*alloc{},
+		prog: newProgress(o), shaper: newLogShaper(o.Now), open: newOpenLines(o), merge: newMerger(o.MergePatience), allocs: map[string]*alloc{},
 	}
 }
 

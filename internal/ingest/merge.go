@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -9,7 +10,7 @@ import (
 )
 
 const (
-	// mergePatience is how long late lines of a run wait for those of its other streams that may have earlier ones.
+	// mergePatience is how long late lines of a run wait for those of its other streams that may have earlier ones, if not said otherwise.
 	mergePatience = 2 * time.Second
 	// returnPatience is how long they wait for a stream that could not be read just now: that is tried again within it.
 	returnPatience = 20 * time.Second
@@ -18,6 +19,8 @@ const (
 // merger brings lines into the order of their times that were printed while nobody read them: of a run's streams that catch up, the one
 // with the earliest lines goes first. Lines that come as they are printed never wait.
 type merger struct {
+	patience time.Duration
+
 	mu   sync.Mutex
 	runs map[run.ID]map[*tail]*place
 }
@@ -38,7 +41,9 @@ const (
 	placeStored                   // its lines are here: they wait for their turn, or are being stored
 )
 
-func newMerger() *merger { return &merger{runs: map[run.ID]map[*tail]*place{}} }
+func newMerger(patience time.Duration) *merger {
+	return &merger{patience: cmp.Or(patience, mergePatience), runs: map[run.ID]map[*tail]*place{}}
+}
 
 // at tells that a stream catches up, from a time on.
 func (m *merger) at(id run.ID, t *tail, next time.Time, state placeState) {
@@ -81,7 +86,7 @@ func (m *merger) turn(ctx context.Context, id run.ID, t *tail, at time.Time) {
 		if other == nil {
 			return
 		}
-		patience := min(mergePatience, returnPatience-time.Since(began))
+		patience := min(m.patience, returnPatience-time.Since(began))
 		switch p.state {
 		case placeAway:
 			patience = returnPatience - time.Since(began)

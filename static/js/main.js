@@ -30,7 +30,7 @@ startSearch();
 startKeys();
 startMenus();
 
-const live = new Live(document.body.dataset.user ?? "");
+const live = new Live(document.body.dataset.viewer ?? "");
 startBanners(live);
 const run = document.getElementById("run-page");
 if (run) startRunPage(live, run);

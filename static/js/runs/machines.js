@@ -1,5 +1,6 @@
 // What the machines of a run use: the table is read anew every ten seconds, and a heat map shows a metric of each GPU over time.
 import { morph, parse } from "../live/fragments.js";
+import { at } from "../ui/base.js";
 import { number } from "../ui/numbers.js";
 import { tokenColour } from "../ui/theme.js";
 
@@ -21,7 +22,8 @@ export function startMachines(page) {
   const part = /** @type {HTMLElement|null} */ (page.querySelector("[data-machines]"));
   if (!part) return;
   const map = part.querySelector("[data-heat]");
-  const heat = map instanceof HTMLElement ? new HeatMap(map, part.dataset.machines || "") : null;
+  const run = at(`/runs/${part.dataset.machines}`);
+  const heat = map instanceof HTMLElement ? new HeatMap(map, run) : null;
   part.addEventListener("click", (event) => {
     const link = event.target instanceof Element && event.target.closest("[data-usage-sort]");
     if (!(link instanceof HTMLElement) || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -32,7 +34,7 @@ export function startMachines(page) {
   });
 
   async function table() {
-    const response = await fetch(`${part?.dataset.machines}/usage?sort=${encodeURIComponent(part?.dataset.sort || "")}`, { headers: { Accept: "text/html" } });
+    const response = await fetch(`${run}/usage?sort=${encodeURIComponent(part?.dataset.sort || "")}`, { headers: { Accept: "text/html" } });
     if (!response.ok) throw new Error(`usage: ${response.status}`);
     const fresh = parse(await response.text())[0];
     const old = document.getElementById("run-usage");
