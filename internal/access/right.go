@@ -42,6 +42,7 @@ const (
 	UsersManage  Right = "users.manage"
 	CausesManage Right = "causes.manage"
 	AuditRead    Right = "audit.read"
+	MetricsRead  Right = "metrics.read"
 )
 
 // Place is where a right counts.
@@ -99,6 +100,7 @@ var rights = []Rule{
 	{ProjectsManage, Everywhere, "", "Create and delete projects, and set their namespace, node pool, folder and limits"},
 
 	{CausesManage, Everywhere, "", "Add and change the rules that explain failures, and try them on the stored logs of all projects"},
+	{MetricsRead, Everywhere, "", "Scrape the console's metrics, which name the live runs of all projects"},
 	{UsersManage, Everywhere, "", "Manage users, their sessions and tokens"},
 	{AuditRead, InProject, Admin, "Read the audit log: a project's admins what concerns it, administrators all"},
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/cotrain/cotrain/internal/ingest"
 	"github.com/cotrain/cotrain/internal/localnomad"
 	"github.com/cotrain/cotrain/internal/machines"
+	"github.com/cotrain/cotrain/internal/metrics"
 	"github.com/cotrain/cotrain/internal/nomad"
 	"github.com/cotrain/cotrain/internal/queue"
 	"github.com/cotrain/cotrain/internal/retention"
@@ -54,6 +55,7 @@ type App struct {
 	rules     *siterules.Rules // of diagnosis
 	hub       *feed.Hub
 	health    *health
+	metrics   *metrics.Metrics
 	front     inbound.Front
 	listener  net.Listener
 	stream    *stream.Server
@@ -68,6 +70,7 @@ type App struct {
 	actions   *control.Control
 	survey    *survey.Survey
 	machines  *machines.Sampler
+	ingest    *ingest.Ingest
 	store     *store.Store
 	refusals  *audit.Refusals  // appends to the audit log
 	storage   *storage.Storage // nil for none
@@ -95,6 +98,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (app *App, err error
 	}
 	a := &App{secrets: secrets, o: o, cfg: cfg, log: o.Logger, hub: hub, health: newHealth(hub, o.Logger, cfg.Database.URL != "")}
 	a.ctx, a.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	a.metrics = metrics.New(metrics.Options{Version: o.Version, State: a.metricsState, Logger: o.Logger.With("part", "metrics")})
 	defer func() {
 		if err != nil {
 			limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stepGrace)
@@ -198,7 +202,7 @@ func dumpSignal(cfg config.Config) string {
 
 func (a *App) wire(client *nomad.Client) error {
 	now := time.Now
-	hub, health := a.hub, a.health
+	hub, health := counting{a.hub, a.metrics}, a.health
 	part := func(name string) *slog.Logger { return a.log.With("part", name) }
 
 	a.machines = machines.New(machines.Options{Cluster: client, Store: a.store, Logger: part("machines"), Now: now})
@@ -206,7 +210,9 @@ func (a *App) wire(client *nomad.Client) error {
 	in := ingest.New(ingest.Options{Tailer: client, Statuses: a.followStatuses(), Store: a.store, Publisher: hub, Logger: part("ingest"), Now: now, Health: health.setStore, Archive: health.setArchive, Formats: a.cfg.SiteFormats(), Pulse: func(b *store.Batch) {
 		watcher.Pulse(b)
 		a.machines.Hear(b)
+		a.countStored(b)
 	}})
+	a.ingest = in
 	q := queue.New(queue.Options{
 		Cluster: client, Store: a.store, Publisher: hub, Logger: part("queue"), Now: now, Dispatched: func(id run.ID) { watcher.ReconcileSoon(id) },
 		Checkpoints: a.checkpoints(),

@@ -110,6 +110,13 @@ func (h *health) set(change func()) {
 	h.hub.Publish(feed.SystemTopic, feed.SystemType, now)
 }
 
+// up is which dependencies work, of all that a console can have.
+func (h *health) up() map[string]bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return map[string]bool{"nomad": h.nomad == nil, "store": h.store == nil, "archive": h.archive == nil, "vault": len(h.vault) == 0, "consul": len(h.consul) == 0}
+}
+
 func (h *health) system() feed.System {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -43,7 +43,7 @@ func (a *App) openPages(client *nomad.Client) error {
 			return errors.Join(err, a.store.Ping(ctx))
 		},
 		System: a.health.system, Logger: a.log.With("part", "web"), Now: time.Now, Dev: a.cfg.Dev, Front: a.front,
-		Servers: client.Servers, Distances: a.distances.Load, Catalog: a.catalog.Load,
+		Metrics: a.metrics, Servers: client.Servers, Distances: a.distances.Load, Catalog: a.catalog.Load,
 	}
 	data := api.Deps{
 		Cache: cache, Rounds: made,

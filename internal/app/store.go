@@ -22,7 +22,7 @@ func database(cfg config.Config) db.Options {
 
 func (a *App) database() db.Options {
 	o := database(a.cfg)
-	o.Login = a.secrets.databaseLogin()
+	o.Login, o.Wrote = a.secrets.databaseLogin(), a.metrics.Wrote
 	return o
 }
 

@@ -173,6 +173,7 @@ var rows = map[string][]row{
 	"GET /static/":                                   {{path: "/static/none.js", answers: []int{404}}},
 	"GET /device":                                    {{path: "/device"}},
 	"POST /device":                                   {{path: "/device", body: "code=NONE&answer=deny", browser: true, answers: []int{403, 404, 429}}},
+	"GET /metrics":                                   {{path: "/metrics", data: true}},
 	"GET /healthz":                                   {{path: "/healthz"}},
 	"GET /readyz":                                    {{path: "/readyz"}},
 

@@ -126,6 +126,22 @@ type Hub struct {
 	topics map[string]*topic
 	now    func() time.Time
 	newest newest
+
+	published, gaps atomic.Uint64 // since the start
+}
+
+// Load is how much there is to do for viewers.
+type Load struct {
+	Topics    int    // in memory
+	Published uint64 // messages, since the start
+	Gaps      uint64 // sent in place of what viewers have missed, since the start
+}
+
+// Load returns the current one.
+func (h *Hub) Load() Load {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return Load{Topics: len(h.topics), Published: h.published.Load(), Gaps: h.gaps.Load()}
 }
 
 // NewHub returns an empty hub. Sequences start at the clock, so they never repeat across restarts.
@@ -282,6 +298,7 @@ func (h *Hub) append(name string, m Message) *topic {
 	defer h.mu.Unlock()
 	t := h.topic(name)
 	t.seq++
+	h.published.Add(1)
 	m.Topic, m.Seq, m.encoded = name, t.seq, &encodings{}
 	t.ring = append(t.ring, m)
 	t.bytes += len(m.Data)

@@ -95,7 +95,11 @@ func (s *Subscription) take() (out []Message) {
 		if now.seq == p.seq {
 			continue
 		}
-		out = append(out, now.since(p.name, p.seq)...)
+		ms := now.since(p.name, p.seq)
+		if len(ms) == 1 && ms[0].encoded == nil { // of no publisher
+			s.hub.gaps.Add(1)
+		}
+		out = append(out, ms...)
 		p.seq = now.seq
 	}
 	return out

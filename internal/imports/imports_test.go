@@ -72,6 +72,7 @@ var allowed = map[string][]string{
 	"internal/siterules":          {"internal/diagnose", "internal/nomad", "internal/trainconf", "internal/watch"},
 	"internal/survey":             {"internal/nomad"},
 	"internal/machines":           {"internal/store", "internal/store/points"},
+	"internal/metrics":            {},
 	"internal/watch":              {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/diagnose", "internal/logparse", "internal/rhythm", "internal/trainconf"},
 	"internal/ingest":             {"internal/nomad", "internal/store", "internal/store/points", "internal/feed", "internal/logparse"},
 	"internal/nomad":              {"internal/certfile", "internal/nomad/failover", "jobs"},
@@ -169,6 +170,8 @@ var external = map[string][]string{
 	"github.com/yuin/goldmark":           {"internal/web/help"},
 	"github.com/parquet-go/parquet-go":   {"internal/metricfile"},
 	"github.com/hashicorp/golang-lru/v2": {"internal/chart", "internal/rounds", "internal/store"},
+
+	"github.com/prometheus/client_golang": {"internal/metrics"},
 }
 
 type pkg struct {

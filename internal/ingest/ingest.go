@@ -84,6 +84,8 @@ type Ingest struct {
 	ctx    context.Context // of Run; nil before
 	tails  sync.WaitGroup
 	allocs map[string]*alloc
+
+	unstored map[*tail]time.Time // since when a stream has what is not stored; see Backlog
 }
 
 // alloc is a worker whose streams are followed.
@@ -104,6 +106,7 @@ func New(o Options) *Ingest {
 	return &Ingest{
 		o: o, commits: make(chan *commitRequest),
 		prog: newProgress(o), shaper: newLogShaper(o.Now), open: newOpenLines(o), merge: newMerger(o.MergePatience), allocs: map[string]*alloc{},
+		unstored: map[*tail]time.Time{},
 	}
 }
 

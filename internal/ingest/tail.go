@@ -46,6 +46,7 @@ func newTail(in *Ingest, a *alloc, stream string) *tail {
 // run reads until the worker has ended and its output is stored, and reports whether it got that far.
 func (t *tail) run(ctx context.Context) bool {
 	defer t.in.merge.leave(t.alloc.worker.RunID, t)
+	defer t.in.settled(t)
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = retryMin, retryMax
 	last := store.Cursor{Offset: -1} // end of the previous drain
@@ -201,6 +202,7 @@ func (t *tail) skip(ctx context.Context, kind, text string, to nomad.Cursor, end
 
 func (t *tail) commit(ctx context.Context, b *store.Batch) error {
 	t.label(b)
+	t.in.holds(t, b.At)
 	if t.upTo = b.Printed; b.Printed.IsZero() {
 		t.upTo = b.At
 		t.in.merge.leave(b.RunID, t)
@@ -213,6 +215,7 @@ func (t *tail) commit(ctx context.Context, b *store.Batch) error {
 		t.why.add(err, true)
 		return err
 	}
+	t.in.settled(t)
 	t.moved, t.why, t.stored = true, noTrouble, b.At
 	return nil
 }

@@ -38,7 +38,29 @@ func (t *Router) Handle(pattern string, right access.Right, h http.Handler) {
 		panic(fmt.Sprintf("router: %s needs the right %q, which is not in the table", pattern, right))
 	}
 	t.rights[pattern] = right
-	t.mux.Handle(pattern, t.authorize(pattern, right, h))
+	next := t.authorize(pattern, right, h)
+	t.mux.Handle(pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tell(w, pattern)
+		next.ServeHTTP(w, r)
+	}))
+}
+
+// Told is a writer that is told the pattern of the route which answers: for what counts by route, outside of the router.
+type Told interface{ Matched(pattern string) }
+
+// tell looks for a [Told] below what wraps it.
+func tell(w http.ResponseWriter, pattern string) {
+	for w != nil {
+		if t, ok := w.(Told); ok {
+			t.Matched(pattern)
+			return
+		}
+		wrapped, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return
+		}
+		w = wrapped.Unwrap()
+	}
 }
 
 // Mount leaves a folder of paths to a handler with routes of its own.

@@ -169,6 +169,9 @@ func (s *Store) LacksOldLogs(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
+// Pools returns the connections to the database.
+func (s *Store) Pools() []db.Pool { return s.db.Pools() }
+
 // Connected is an error while the connection to a database elsewhere is lost.
 func (s *Store) Connected() error { return s.db.Connected() }
 

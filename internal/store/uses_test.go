@@ -20,7 +20,7 @@ import (
 )
 
 // notQueries are the methods that a console does not call, or that execute nothing.
-var notQueries = []string{"Archive", "CheckArchive", "Close", "Connected", "Database", "Exec", "Gone", "Lock", "LimitPages", "NewOrders", "Plan"}
+var notQueries = []string{"Archive", "CheckArchive", "Close", "Connected", "Database", "Exec", "Gone", "Lock", "LimitPages", "NewOrders", "Plan", "Pools"}
 
 // uses calls every method of a store that executes statements, in every way in which a page, the API, the command line, the
 // queue or ingest does. A method without an entry fails the tests of plans.

@@ -113,6 +113,13 @@ func (s *Server) Connect(ctx context.Context) (*Viewer, error) {
 	return v, nil
 }
 
+// Connections is how many are open.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count
+}
+
 func (s *Server) disconnect(user access.UserID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

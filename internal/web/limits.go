@@ -23,10 +23,13 @@ type limit struct {
 	patterns []string
 }
 
+// logInRoutes are where people sign in.
+var logInRoutes = []string{"POST /login", "POST /login/code", "POST /login/passkey", "POST /setup", "GET /login/oidc", "GET /login/oidc/callback"}
+
 // limits is the table of what is limited. It protects everybody from a script that runs wild, and accounts from guessing;
 // package auth slows down the guessing of one account's password further. With --dev nothing is limited.
 var limits = []limit{
-	{"log-in attempts", 30, 2 * time.Second, true, []string{"POST /login", "POST /login/code", "POST /login/passkey", "POST /setup", "GET /login/oidc", "GET /login/oidc/callback"}},
+	{"log-in attempts", 30, 2 * time.Second, true, logInRoutes},
 	{"codes of programs", 30, 2 * time.Second, false, []string{"GET /device", "POST /device"}},
 	{"log-ins of programs", 30, 5 * time.Second, true, []string{"POST /api/v1/device"}},
 	{"questions of programs", 120, time.Second, true, []string{"POST /api/v1/device/token"}},
@@ -77,6 +80,9 @@ func (s *Server) limited(next http.Handler) http.Handler {
 		if _, pattern := table.Match(r); pattern != "" {
 			if c, ok := rows[pattern]; ok {
 				if wait := c.counts.Take(c.key(r)); wait > 0 {
+					if told, ok := w.(router.Told); ok {
+						told.Matched(pattern)
+					}
 					s.fail(w, r, c.exceeded(w, wait))
 					return
 				}

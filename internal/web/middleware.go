@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
@@ -18,6 +20,7 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+	route  string      // pattern of the route that answers; "" before and for none
 	still  func() bool // whether the answer may go on; nil for always
 }
 
@@ -39,6 +42,9 @@ func (w *recorder) Write(b []byte) (int, error) {
 	w.bytes += int64(n)
 	return n, err
 }
+
+// Matched implements [router.Told].
+func (w *recorder) Matched(pattern string) { w.route = pattern }
 
 // Unwrap serves [http.ResponseController].
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
@@ -79,6 +85,40 @@ func (s *Server) logRequests(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// measure counts requests and their answers.
+func (s *Server) measure(next http.Handler) http.Handler {
+	if s.metrics == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		begin := time.Now()
+		s.metrics.Asked()
+		defer func() {
+			rec, took := w.(*recorder), time.Since(begin) // of logRequests
+			if rec.status == http.StatusSwitchingProtocols || strings.HasPrefix(rec.Header().Get("Content-Type"), "text/event-stream") {
+				took = -1 // as long as its reader wants
+			}
+			s.metrics.Answered(r.Method, rec.route, rec.status, took)
+			if authFailed(r, rec) {
+				s.metrics.AuthFailed()
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// authFailed reports whether somebody has tried to sign in and may not, or has sent an invalid token. A page that asks for the log-in is
+// no failure.
+func authFailed(r *http.Request, rec *recorder) bool {
+	switch rec.status {
+	case http.StatusUnauthorized:
+		return r.Header.Get("Authorization") != "" || slices.Contains(logInRoutes, rec.route)
+	case http.StatusForbidden:
+		return slices.Contains(logInRoutes, rec.route)
+	}
+	return false
 }
 
 // recoverPanics turns a panic into an answer and a log line with the stack.

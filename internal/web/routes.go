@@ -199,10 +199,16 @@ func (s *Server) routes(t sections) http.Handler {
 	handle("GET "+static.Prefix, access.Public, s.assets)
 	paged("GET /healthz", access.Public, s.handleHealth)
 	paged("GET /readyz", access.Public, s.handleReady)
+	if s.metrics != nil {
+		data("GET /metrics", access.MetricsRead, func(w http.ResponseWriter, r *http.Request) error {
+			s.metrics.ServeHTTP(w, r)
+			return nil
+		})
+	}
 	if s.api != nil {
 		s.routed.Mount("/api/", s.api)
 	}
 
 	return s.boundAll(s.front.Resolve(compress(rebased(s.front.Base(),
-		s.logRequests(s.recoverPanics(s.securityHeaders(s.checkOrigin(s.limitBadTokens(s.authenticate(s.limited(s.orNotFound(s.routed))))))))))))
+		s.logRequests(s.measure(s.recoverPanics(s.securityHeaders(s.checkOrigin(s.limitBadTokens(s.authenticate(s.limited(s.orNotFound(s.routed)))))))))))))
 }

@@ -56,7 +56,18 @@ type Feed interface {
 	Seq(topic string) int64
 }
 
-// Deps is what the pages need. Accounts, Admin, Storage, API, Ready, System, Projects, Servers, Distances and Catalog may be nil.
+// Metrics counts requests and answers scrapes; see package metrics.
+type Metrics interface {
+	http.Handler
+	// Asked counts a request under way, and Answered how it was answered: by the pattern of its route, "" for none. took is negative
+	// for what lasts as long as its reader wants.
+	Asked()
+	Answered(method, pattern string, status int, took time.Duration)
+	// AuthFailed counts a log-in that failed, or an invalid token.
+	AuthFailed()
+}
+
+// Deps is what the pages need. Accounts, Admin, Storage, API, Metrics, Ready, System, Projects, Servers, Distances and Catalog may be nil.
 type Deps struct {
 	Auth     Auth
 	Guard    Guard
@@ -75,7 +86,8 @@ type Deps struct {
 	Rounds   *rounds.Cache
 	Assets   *static.Assets
 	Help     *help.Library
-	API      router.Handler                  // mounted at /api/
+	API      router.Handler // mounted at /api/
+	Metrics  Metrics
 	Ready    func(ctx context.Context) error // nil when the console can work
 	System   func() feed.System              // current state of dependencies
 	Logger   *slog.Logger
@@ -97,6 +109,7 @@ type Server struct {
 	front   inbound.Front
 	assets  *static.Assets
 	api     router.Handler
+	metrics Metrics // or nil
 	ready   func(ctx context.Context) error
 	servers func() []run.Server // or nil
 	live    *live.Server
@@ -117,7 +130,7 @@ func New(d Deps) *Server {
 	}
 	s := &Server{
 		Site: &page.Site{Base: d.Assets.Base(), Dev: d.Dev, Now: d.Now, Seq: d.Feed.Seq, System: d.System, Logger: d.Logger, Projects: d.Projects, Admin: d.Admin != nil},
-		auth: d.Auth, front: d.Front, assets: d.Assets, api: d.API, ready: d.Ready, servers: d.Servers, stream: d.Stream, live: live.New(live.Options{
+		auth: d.Auth, front: d.Front, assets: d.Assets, api: d.API, metrics: d.Metrics, ready: d.Ready, servers: d.Servers, stream: d.Stream, live: live.New(live.Options{
 			Runs: d.Store, Stream: d.Stream, Base: d.Front.Base(), Now: d.Now, Logger: d.Logger,
 		}),
 		guard: d.Guard, data: map[string]bool{},

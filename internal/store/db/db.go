@@ -23,6 +23,8 @@ type Options struct {
 	ConnectTimeout, Timeout time.Duration
 	// Login is asked for user and password before each connection to PostgreSQL, where they change; nil for the URL's.
 	Login func() (user, password string)
+	// Wrote is told of each transaction that writes, with the wait for its turn; nil for nobody. It must not block.
+	Wrote func(took time.Duration, committed bool)
 	// Twice is for tests: each transaction is undone and repeated once, as if it had lost to another one.
 	Twice bool
 
@@ -40,7 +42,8 @@ type DB struct {
 	owner       *owner      // PostgreSQL's
 	maxConns    int         // to PostgreSQL
 	twice       bool        // see Options
-	kept        sync.Map    // see Tx.Keep
+	wrote       func(took time.Duration, committed bool)
+	kept        sync.Map // see Tx.Keep
 }
 
 // Open opens or creates a database and migrates it. It refuses a schema newer than the migrations, and PostgreSQL in use by
@@ -129,6 +132,26 @@ func (d *DB) Connected() error {
 		}
 	}
 	return nil
+}
+
+// Pool are connections of one use.
+type Pool struct {
+	Name        string // write or read
+	InUse, Idle int
+	Waits       int64 // for a free one, since the start
+}
+
+// Pools returns the connections to the database.
+func (d *DB) Pools() []Pool {
+	of := func(name string, db *sql.DB) Pool {
+		s := db.Stats()
+		return Pool{Name: name, InUse: s.InUse, Idle: s.Idle, Waits: s.WaitCount}
+	}
+	out := []Pool{of("write", d.write)}
+	if d.read != nil && d.read != d.write {
+		out = append(out, of("read", d.read))
+	}
+	return out
 }
 
 // Exec runs one statement in its own transaction.

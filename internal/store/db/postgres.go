@@ -49,7 +49,7 @@ func openPostgres(ctx context.Context, o Options, migrate func(*DB) error) (*DB,
 	set("tcp_keepalives_idle", "10")
 	set("tcp_keepalives_interval", "5")
 	set("tcp_keepalives_count", "3")
-	d := &DB{dialect: postgresDialect, where: fmt.Sprintf("%s at %s", cfg.Database, address(cfg)), maxConns: o.MaxConns, twice: o.Twice}
+	d := &DB{dialect: postgresDialect, where: fmt.Sprintf("%s at %s", cfg.Database, address(cfg)), maxConns: o.MaxConns, twice: o.Twice, wrote: o.Wrote}
 	if o.reading {
 		cfg.RuntimeParams["default_transaction_read_only"] = "on"
 	}

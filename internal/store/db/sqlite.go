@@ -33,7 +33,7 @@ func openSQLite(ctx context.Context, o Options, prepare func(*DB) error) (*DB, e
 		return nil, err
 	}
 	write.SetMaxOpenConns(1)
-	d := &DB{dialect: sqliteDialect, file: o.File, twice: o.Twice, write: write, stmts: &statements{db: write, byQuery: map[string]*sql.Stmt{}}}
+	d := &DB{dialect: sqliteDialect, file: o.File, twice: o.Twice, wrote: o.Wrote, write: write, stmts: &statements{db: write, byQuery: map[string]*sql.Stmt{}}}
 	if err := prepare(d); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}

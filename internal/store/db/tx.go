@@ -107,7 +107,11 @@ func (d *DB) repeat(ctx context.Context, again func(err error, try int) bool, do
 	}
 }
 
-func (d *DB) transact(ctx context.Context, fn func(*Tx) error) error {
+func (d *DB) transact(ctx context.Context, fn func(*Tx) error) (err error) {
+	if d.wrote != nil {
+		begin := time.Now()
+		defer func() { d.wrote(time.Since(begin), err == nil) }()
+	}
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
