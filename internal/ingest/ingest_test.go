@@ -87,7 +87,7 @@ func newRig(t *testing.T) *rig {
 // start runs a new Ingest over the same store, as a restarted console does.
 func (r *rig) start() {
 	r.in = ingest.New(ingest.Options{
-		Tailer: r.tailer, Store: r.broken, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: r.now, MergePatience: 10 * time.Second,
+		Tailer: r.tailer, Store: r.broken, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: r.now, MergePatience: 5 * time.Second,
 		Health: func(err error) { r.health.Store(fmt.Sprint(err)) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
