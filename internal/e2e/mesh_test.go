@@ -126,7 +126,7 @@ func (p *process) showsMesh(id run.ID) {
 		p.t.Errorf("the tab is %d wide on a screen of 390", got)
 	}
 	b.do("open its log", chromedp.Focus("[data-timeline-view]"), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(".log-line"))
-	b.waitFor("the log is at the step", fmt.Sprintf(`location.pathname.endsWith("/logs") && new URLSearchParams(location.search).get("worker") === "1"`))
+	b.waitFor("the log is at the step", `location.pathname.endsWith("/logs") && new URLSearchParams(location.search).get("worker") === "1"`)
 }
 
 // Size of the mesh that must stay fluid.

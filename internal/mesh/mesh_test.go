@@ -120,7 +120,12 @@ func TestTheStragglerOfEachRoundIsNamedWithWhatItCost(t *testing.T) {
 // TestAClockThatIsSetDoesNotMoveRounds has the leader's clock set back, and another's forth, in the midst of the run.
 func TestAClockThatIsSetDoesNotMoveRounds(t *testing.T) {
 	t.Parallel()
-	w := world{workers: 5, rounds: 96, step: 1, reduce: 2, jitter: 0.01, offset: func(k, rank int) float64 {
+	w := world{workers: 5, rounds: 96, step: 1, reduce: 2, jitter: 0.01, slow: func(k, rank int) float64 {
+		if rank == 2 && k > 70 { // rounds last longer than before
+			return 3
+		}
+		return 1
+	}, offset: func(k, rank int) float64 {
 		switch {
 		case rank == 0 && k >= 64:
 			return -600
@@ -210,6 +215,7 @@ func TestWorkersThatComeGoAndFailHaveTheirPlaces(t *testing.T) {
 	}
 	in, ends, _, _ := w.run()
 	in.Events = []mesh.Event{
+		{Kind: mesh.Ended, Attempt: 1, Rank: 2, At: ends[14] + 5},   // one that had not joined
 		{Kind: mesh.Ended, Attempt: 1, Rank: 2, At: ends[9] + 5},    // in the midst of its inner steps
 		{Kind: mesh.Joining, Attempt: 1, Rank: 2, At: ends[18] + 4}, // waits for the end of that round
 		{Kind: mesh.Joining, Attempt: 1, Rank: 3, At: ends[3] + 1},
