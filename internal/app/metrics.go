@@ -41,23 +41,17 @@ func (a *App) metricsState(ctx context.Context) metrics.State {
 	if a.secrets.vault == nil {
 		delete(up, "vault")
 	}
-	s := metrics.State{Up: up, Oldest: -1}
-	if counts, err := a.store.CountRuns(ctx, run.RunFilter{Projects: run.AllProjects()}); err == nil {
-		s.Runs = counts
-	} else {
+	s := metrics.State{Up: up}
+	runs, err := metrics.ReadRuns(ctx, a.store, a.cfg.Metrics.Runs, time.Now())
+	if err != nil {
+		a.log.DebugContext(ctx, "a scrape knows nothing of runs", "err", err)
 		up["store"] = false
 	}
-	queued := run.RunFilter{Projects: run.AllProjects(), States: []run.State{run.Queued}, Order: run.Order{By: "created", Up: true}, Limit: 1}
-	if page, err := a.store.ListRuns(ctx, queued); err == nil {
-		s.Oldest = 0
-		for _, r := range page.Runs {
-			s.Oldest = max(0, time.Since(r.CreatedAt))
-		}
-	}
+	s.Runs = runs
 	b := a.ingest.Backlog()
 	s.Ingest = metrics.Ingest{Streams: b.Streams, Reading: b.Reading, Unstored: b.Unstored}
 	load := a.hub.Load()
-	s.Live = metrics.Live{Connections: a.stream.Connections(), Topics: load.Topics, Messages: load.Published, Gaps: load.Gaps}
+	s.Viewers = metrics.Viewers{Connections: a.stream.Connections(), Topics: load.Topics, Messages: load.Published, Gaps: load.Gaps}
 	for _, p := range a.store.Pools() {
 		s.Database = append(s.Database, metrics.Pool{Name: p.Name, InUse: int64(p.InUse), Idle: int64(p.Idle), Waiting: p.Waits})
 	}

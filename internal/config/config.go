@@ -45,6 +45,7 @@ type Config struct {
 	LogFormats []string
 
 	Live     Live
+	Metrics  Metrics
 	TLS      TLS
 	Proxy    Proxy
 	Auth     Auth
@@ -81,6 +82,12 @@ type Live struct {
 	// PerUser is how many of one user (live.connections_per_user, COTRAIN_LIVE_CONNECTIONS_PER_USER; 200); with Dev, where
 	// everybody is one, there is no such limit.
 	PerUser int
+}
+
+// Metrics is what /metrics has for Prometheus.
+type Metrics struct {
+	// Runs is how many live runs have metrics of their own, the oldest first (metrics.runs, COTRAIN_METRICS_RUNS; 1000; 0 to 1000).
+	Runs int
 }
 
 // TLS is how the web server encrypts. The files are read again when they change.

@@ -39,7 +39,7 @@ func (w world) load() (Config, error) {
 }
 
 func defaults() Config {
-	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", LogFormat: LogAuto, Live: Live{Connections: 10000, PerUser: 200}, Auth: Auth{Local: true, RequireSecondFactor: "none"},
+	return Config{Listen: "127.0.0.1:8080", DataDir: ".cotrain", LogFormat: LogAuto, Live: Live{Connections: 10000, PerUser: 200}, Metrics: Metrics{Runs: 1000}, Auth: Auth{Local: true, RequireSecondFactor: "none"},
 		OIDC:     OIDC{Scopes: []string{"openid", "profile", "email", "groups"}, Name: "SSO", UserClaim: "preferred_username", GroupsClaim: "groups", SecondFactor: []string{"mfa", "phr", "phrh"}},
 		Database: Database{MaxConnections: 16, ConnectTimeout: 5 * time.Second, Timeout: 30 * time.Second},
 		Nomad:    Nomad{Address: "http://127.0.0.1:4646", Namespace: "default"}, Job: Job{KillTimeout: time.Minute, MeasureCommand: []string{"cotrain"}}, Storage: Storage{Mode: "2775"}, Vault: Vault{Auth: "token"},
@@ -140,7 +140,7 @@ func everything() (map[string]string, Config) {
 			"job.node_pool": "gpu", "job.kill_timeout": "5m", "job.dump_signal": "SIGUSR2", "job.interface": "eth1", "job.vault_role": "trainers", "job.status_file": "logs/training/{run}/trainer.json",
 			"storage.path": "/srv/shared", "storage.mirror_logs": "true", "storage.mount": "/mnt/shared", "storage.volume": "shared", "storage.owner": "trainer", "storage.group": "1000",
 			"storage.mode":     "0770",
-			"live.connections": "500", "live.connections_per_user": "5", "audit.retention": "8760h", "audit.syslog": "tls://logs.example", "audit.syslog_ca_cert": "ca.pem", "audit.webhook_private": "true",
+			"live.connections": "500", "metrics.runs": "50", "live.connections_per_user": "5", "audit.retention": "8760h", "audit.syslog": "tls://logs.example", "audit.syslog_ca_cert": "ca.pem", "audit.webhook_private": "true",
 			"auth.require_second_factor": "everybody",
 			"database.user":              "cotrain", "vault.address": "https://vault.example:8200", "vault.auth": "approle", "vault.auth_mount": "machines", "vault.role": "role",
 			"vault.renewed_token_file": "token", "vault.jwt_file": "jwt", "vault.namespace": "ns1", "vault.ca_cert": "ca.pem", "vault.client_cert": "cert.pem", "vault.client_key": "key.pem",
@@ -171,6 +171,7 @@ func everything() (map[string]string, Config) {
 				NodePool: "gpu", KillTimeout: 5 * time.Minute, DumpSignal: "SIGUSR2", Interface: "eth1", VaultRole: "trainers", StatusFile: "logs/training/{run}/trainer.json"},
 			Storage: Storage{MirrorLogs: true, Path: "/srv/shared", Mount: "/mnt/shared", Volume: "shared", Owner: "trainer", Group: "1000", Mode: "0770"},
 			Live:    Live{Connections: 500, PerUser: 5},
+			Metrics: Metrics{Runs: 50},
 			Audit:   Audit{Retention: 8760 * time.Hour, Syslog: "tls://logs.example", SyslogCACert: "ca.pem", WebhookPrivate: true},
 		}
 }
@@ -211,6 +212,8 @@ log_formats = ["acme: it={step} loss={loss}", "other: [{_}] l={loss}, n={grad_no
 [live]
 connections = 500
 connections_per_user = 5
+[metrics]
+runs = 50
 [tls]
 cert = "cert.pem"
 key = "key.pem"

@@ -120,6 +120,8 @@ func Settings() []Setting {
 			set: put(func(c *Config) *int { return &c.Live.Connections }, between(1, 1_000_000))},
 		{Key: "live.connections_per_user", Env: "COTRAIN_LIVE_CONNECTIONS_PER_USER", Default: "200", Help: "live connections of one user, 1 to 1000000", kind: number,
 			set: put(func(c *Config) *int { return &c.Live.PerUser }, between(1, 1_000_000))},
+		{Key: "metrics.runs", Env: "COTRAIN_METRICS_RUNS", Default: "1000", Help: "live runs with metrics of their own in /metrics, the oldest first, 0 to 1000; about 12 series and 1 KB each; 0 for none", kind: number,
+			set: put(func(c *Config) *int { return &c.Metrics.Runs }, between(0, 1000))},
 
 		{Key: "tls.cert", Env: "COTRAIN_TLS_CERT", Help: "file with the web server's certificate and those that link it to its authority; read again when it changes",
 			set: put(func(c *Config) *string { return &c.TLS.Cert }, line)},

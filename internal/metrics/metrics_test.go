@@ -77,7 +77,7 @@ func value(t *testing.T, families map[string]*dto.MetricFamily, name string, lab
 
 func TestNamesThatAlertRulesExpectAreThereFromTheStart(t *testing.T) {
 	t.Parallel()
-	m := newMetrics(metrics.State{Runs: run.Counts{}})
+	m := newMetrics(metrics.State{Runs: &metrics.Runs{}})
 	m.Asked()
 	m.Answered("GET", "GET /runs/{id}", 200, time.Second)
 	families := scrape(t, m)
@@ -193,8 +193,8 @@ func TestASessionIsARunWithAllItsAttempts(t *testing.T) {
 
 func TestWhatIsUnknownHasNoNumber(t *testing.T) {
 	t.Parallel()
-	away := scrape(t, newMetrics(metrics.State{Up: map[string]bool{"store": false, "nomad": true}, Oldest: -1}))
-	for _, name := range []string{"cotrain_runs", "cotrain_models_training", "cotrain_queue_oldest_seconds"} {
+	away := scrape(t, newMetrics(metrics.State{Up: map[string]bool{"store": false, "nomad": true}}))
+	for _, name := range []string{"cotrain_runs", "cotrain_models_training", "cotrain_queue_oldest_seconds", "cotrain_runs_left_out"} {
 		if away[name] != nil {
 			t.Errorf("%s has a number although the store does not answer: %v", name, away[name])
 		}
@@ -203,8 +203,8 @@ func TestWhatIsUnknownHasNoNumber(t *testing.T) {
 		t.Error("it does not say that the store is away, or that Nomad is not")
 	}
 	well := scrape(t, newMetrics(metrics.State{
-		Runs: run.Counts{run.Running: 3, run.Degraded: 1, run.Queued: 7}, Oldest: time.Minute, Ingest: metrics.Ingest{Streams: 9, Reading: 8, Unstored: 2 * time.Second},
-		Live: metrics.Live{Connections: 5, Topics: 6, Messages: 70, Gaps: 1}, Database: []metrics.Pool{{Name: "write", InUse: 1, Waiting: 4}},
+		Runs: &metrics.Runs{Counts: run.Counts{run.Running: 3, run.Degraded: 1, run.Queued: 7}, Oldest: time.Minute, LeftOut: 2}, Ingest: metrics.Ingest{Streams: 9, Reading: 8, Unstored: 2 * time.Second},
+		Viewers: metrics.Viewers{Connections: 5, Topics: 6, Messages: 70, Gaps: 1}, Database: []metrics.Pool{{Name: "write", InUse: 1, Waiting: 4}},
 	}))
 	for _, want := range []struct {
 		name   string
@@ -215,6 +215,7 @@ func TestWhatIsUnknownHasNoNumber(t *testing.T) {
 		{"cotrain_runs", 0, []string{"state", "failed"}},
 		{"cotrain_models_training", 4, nil},
 		{"cotrain_queue_oldest_seconds", 60, nil},
+		{"cotrain_runs_left_out", 2, nil},
 		{"cotrain_ingest_streams", 9, nil},
 		{"cotrain_ingest_streams_reading", 8, nil},
 		{"cotrain_ingest_unstored_age_seconds", 2, nil},

@@ -16,10 +16,9 @@ const stateTimeout = 5 * time.Second
 // State is how the console is at one moment.
 type State struct {
 	Up       map[string]bool // its dependencies: nomad, store, archive
-	Runs     run.Counts      // nil where the store cannot tell
-	Oldest   time.Duration   // that a run waits in the queue for room; negative where the store cannot tell
+	Runs     *Runs           // nil where the store cannot tell
 	Ingest   Ingest
-	Live     Live
+	Viewers  Viewers
 	Database []Pool
 }
 
@@ -29,8 +28,8 @@ type Ingest struct {
 	Unstored         time.Duration // age of the oldest piece that is read and not stored, 0 for none
 }
 
-// Live is what viewers follow.
-type Live struct {
+// Viewers are those who follow topics.
+type Viewers struct {
 	Connections, Topics int
 	Messages, Gaps      uint64 // published, and sent in place of what a viewer has missed; since the start
 }
@@ -68,9 +67,9 @@ var (
 
 // Describe implements [prometheus.Collector].
 func (s *state) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{
+	for _, d := range append(descsOfRuns(),
 		descUp, descRuns, descTraining, descOldest, descStreams, descReading, descUnstored, descConnections, descTopics, descMessages, descGaps, descPool, descPoolWaits,
-	} {
+	) {
 		to <- d
 	}
 }
@@ -93,22 +92,24 @@ func (s *state) Collect(to chan<- prometheus.Metric) {
 		}
 		gauge(descUp, v, name)
 	}
-	if now.Runs != nil { // no number is better than a wrong one
+	if r := now.Runs; r != nil { // no number is better than a wrong one
 		for _, st := range run.States() {
-			gauge(descRuns, float64(now.Runs[st]), string(st))
+			gauge(descRuns, float64(r.Counts[st]), string(st))
 		}
-		gauge(descTraining, float64(now.Runs[run.Running]+now.Runs[run.Degraded]))
-	}
-	if now.Oldest >= 0 {
-		gauge(descOldest, now.Oldest.Seconds())
+		gauge(descTraining, float64(r.Counts[run.Running]+r.Counts[run.Degraded]))
+		gauge(descOldest, r.Oldest.Seconds())
+		gauge(descLeftOut, float64(r.LeftOut))
+		for _, live := range r.Live {
+			collectRun(live, to)
+		}
 	}
 	gauge(descStreams, float64(now.Ingest.Streams))
 	gauge(descReading, float64(now.Ingest.Reading))
 	gauge(descUnstored, now.Ingest.Unstored.Seconds())
-	gauge(descConnections, float64(now.Live.Connections))
-	gauge(descTopics, float64(now.Live.Topics))
-	counter(descMessages, float64(now.Live.Messages))
-	counter(descGaps, float64(now.Live.Gaps))
+	gauge(descConnections, float64(now.Viewers.Connections))
+	gauge(descTopics, float64(now.Viewers.Topics))
+	counter(descMessages, float64(now.Viewers.Messages))
+	counter(descGaps, float64(now.Viewers.Gaps))
 	for _, p := range now.Database {
 		gauge(descPool, float64(p.InUse), p.Name, "in_use")
 		gauge(descPool, float64(p.Idle), p.Name, "idle")
