@@ -112,20 +112,20 @@ func restartWorker(c, agent *process, id run.ID, rank int) {
 func (p *process) showsMesh(id run.ID) {
 	b := openBrowser(p.t, p)
 	b.open("/runs/" + string(id) + "/mesh")
-	b.waitFor("the timeline is drawn", `document.querySelector("[data-timeline][data-drawn]")`)
-	b.do("go to the newest round", chromedp.Focus("[data-timeline-view]"), chromedp.KeyEvent(kb.End), chromedp.KeyEvent(kb.ArrowDown))
-	if got := b.text("[data-timeline-read]"); !strings.Contains(got, "Worker 1") || !strings.Contains(got, "Straggler: worker 1") || !strings.Contains(got, "round 80 of 80") {
+	b.waitFor("the timeline is drawn", `document.querySelector("[data-lanes][data-drawn]")`)
+	b.do("go to the newest round", chromedp.Focus("[data-lanes-view]"), chromedp.KeyEvent(kb.End), chromedp.KeyEvent(kb.ArrowDown))
+	if got := b.text("[data-lanes-read]"); !strings.Contains(got, "Worker 1") || !strings.Contains(got, "Straggler: worker 1") || !strings.Contains(got, "round 80 of 80") {
 		p.t.Errorf("the newest round reads %q", got)
 	}
-	whole := b.text("[data-timeline-range]")
+	whole := b.text("[data-lanes-range]")
 	b.do("zoom in", chromedp.KeyEvent("+"), chromedp.KeyEvent("+"))
-	b.waitFor("the window is narrower", fmt.Sprintf(`document.querySelector("[data-timeline-range]").innerText !== %q`, whole))
+	b.waitFor("the window is narrower", fmt.Sprintf(`document.querySelector("[data-lanes-range]").innerText !== %q`, whole))
 	b.accessible("the mesh")
 	b.do("be narrow", chromedp.EmulateViewport(390, 900))
 	if got := eval[int64](b, `document.scrollingElement.scrollWidth`); got > 390 {
 		p.t.Errorf("the tab is %d wide on a screen of 390", got)
 	}
-	b.do("open its log", chromedp.Focus("[data-timeline-view]"), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(".log-line"))
+	b.do("open its log", chromedp.Focus("[data-lanes-view]"), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(".log-line"))
 	b.waitFor("the log is at the step", `location.pathname.endsWith("/logs") && new URLSearchParams(location.search).get("worker") === "1"`)
 }
 
@@ -144,7 +144,7 @@ func TestATimelineOfManyWorkersStaysFluid(t *testing.T) {
 	b := openBrowser(t, devConsole(t, dir))
 	b.open("/")
 	b.open("/runs/" + string(id) + "/mesh")
-	b.waitFor("the timeline is drawn", `document.querySelector("[data-timeline][data-drawn]")`)
+	b.waitFor("the timeline is drawn", `document.querySelector("[data-lanes][data-drawn]")`)
 	if got := b.text(`[data-mesh-worker="7"] [data-label="Last in"]`); got != "1,000" {
 		t.Errorf("worker 7 came last in %s rounds", got)
 	}
@@ -165,7 +165,7 @@ func TestATimelineOfManyWorkersStaysFluid(t *testing.T) {
 // moves zooms and moves in the timeline, and returns how many milliseconds long tasks of the page took.
 func (b *browser) moves() []int {
 	b.t.Helper()
-	b.do("watch long tasks", script(`window.long = []; window.watch?.disconnect(); window.watch = new PerformanceObserver((l) => l.getEntries().forEach((e) => window.long.push(Math.round(e.duration)))); window.watch.observe({ type: "longtask" })`), chromedp.Focus("[data-timeline-view]"))
+	b.do("watch long tasks", script(`window.long = []; window.watch?.disconnect(); window.watch = new PerformanceObserver((l) => l.getEntries().forEach((e) => window.long.push(Math.round(e.duration)))); window.watch.observe({ type: "longtask" })`), chromedp.Focus("[data-lanes-view]"))
 	for _, key := range []string{"+", "+", kb.ArrowRight, kb.ArrowRight, kb.ArrowDown, "+", "+", "+", "+", "-", "-", kb.ArrowLeft, "0", kb.End, kb.Home} {
 		b.do("press a key", chromedp.KeyEvent(key), chromedp.Sleep(250*time.Millisecond))
 	}

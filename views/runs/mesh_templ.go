@@ -209,14 +209,14 @@ func meshTimeline(m Mesh) templ.Component {
 		}
 		ctx = templ.InitializeContext(ctx)
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<section class=\"card with-script\" aria-labelledby=\"timeline-title\" data-timeline=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 7, "<section class=\"card with-script\" aria-labelledby=\"timeline-title\" data-lanes=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var7 string
 		templ_7745c5c3_Var7, templ_7745c5c3_Err = templruntime.NewAttributeExpression(strconv.FormatInt(m.Run.InnerSteps, 10)).Resolve(ctx)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `runs/mesh.templ`, Line: 53, Col: 123}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `runs/mesh.templ`, Line: 53, Col: 120}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var7)
 		if templ_7745c5c3_Err != nil {
@@ -232,7 +232,7 @@ func meshTimeline(m Mesh) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "><div class=\"card-head\"><h2 id=\"timeline-title\">Timeline</h2><span class=\"muted card-note num\" data-timeline-range></span><div class=\"timeline-tools\"><button type=\"button\" class=\"button button-small\" data-timeline-do=\"in\" title=\"Zoom in (+)\">+<span class=\"visually-hidden\">Zoom in</span></button> <button type=\"button\" class=\"button button-small\" data-timeline-do=\"out\" title=\"Zoom out (−)\">−<span class=\"visually-hidden\">Zoom out</span></button> <button type=\"button\" class=\"button button-small\" data-timeline-do=\"all\" title=\"All rounds (0)\">All</button> <button type=\"button\" class=\"button button-small\" data-timeline-do=\"newest\" title=\"The newest rounds (End)\">Newest</button></div></div><ul class=\"timeline-legend\" aria-label=\"Colours\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 10, "><div class=\"card-head\"><h2 id=\"timeline-title\">Timeline</h2><span class=\"muted card-note num\" data-lanes-range></span><div class=\"lanes-tools\"><button type=\"button\" class=\"button button-small\" data-lanes-do=\"in\" title=\"Zoom in (+)\">+<span class=\"visually-hidden\">Zoom in</span></button> <button type=\"button\" class=\"button button-small\" data-lanes-do=\"out\" title=\"Zoom out (−)\">−<span class=\"visually-hidden\">Zoom out</span></button> <button type=\"button\" class=\"button button-small\" data-lanes-do=\"all\" title=\"All rounds (0)\">All</button> <button type=\"button\" class=\"button button-small\" data-lanes-do=\"newest\" title=\"The newest rounds (End)\">Newest</button></div></div><ul class=\"lanes-legend\" aria-label=\"Colours\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -249,7 +249,7 @@ func meshTimeline(m Mesh) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				var templ_7745c5c3_Var8 = []any{"timeline-swatch", "timeline-swatch-" + strconv.Itoa(int(s))}
+				var templ_7745c5c3_Var8 = []any{"lanes-swatch", "lanes-swatch-" + strconv.Itoa(int(s))}
 				templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_ElementWriter, templ_7745c5c3_Var8...)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -284,7 +284,7 @@ func meshTimeline(m Mesh) templ.Component {
 			var templ_7745c5c3_Var10 string
 			templ_7745c5c3_Var10, templ_7745c5c3_Err = templ.JoinStringErrs(s.String())
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `runs/mesh.templ`, Line: 66, Col: 104}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `runs/mesh.templ`, Line: 66, Col: 98}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var10))
 			if templ_7745c5c3_Err != nil {
@@ -295,7 +295,7 @@ func meshTimeline(m Mesh) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "</ul><div class=\"timeline\" tabindex=\"0\" role=\"group\" aria-roledescription=\"timeline\" aria-label=\"Workers over time: arrow keys move from round to round and from worker to worker, plus and minus zoom, Enter opens the log. The table below has the same.\" aria-describedby=\"timeline-read\" data-timeline-view><canvas data-timeline-canvas></canvas><div class=\"timeline-tip\" data-timeline-tip hidden></div></div><p id=\"timeline-read\" class=\"timeline-read num\" data-timeline-read aria-live=\"polite\"></p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "</ul><div class=\"lanes\" tabindex=\"0\" role=\"group\" aria-roledescription=\"timeline\" aria-label=\"Workers over time: arrow keys move from round to round and from worker to worker, plus and minus zoom, Enter opens the log. The table below has the same.\" aria-describedby=\"lanes-read\" data-lanes-view><canvas data-lanes-canvas></canvas><div class=\"lanes-tip\" data-lanes-tip hidden></div></div><p id=\"lanes-read\" class=\"lanes-read num\" data-lanes-read aria-live=\"polite\"></p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -37,7 +37,7 @@ func TestTheMeshNamesStragglersAndWhatTheyCost(t *testing.T) {
 	s.Fake.AllRuns = []run.Run{r}
 	path := "/runs/" + string(r.ID) + "/mesh"
 	before := s.Get(path, 200)
-	if got := before.Text(t, "#run-mesh .card-empty"); got != "No outer step done yet" || before.Count("[data-timeline][hidden]") != 1 {
+	if got := before.Text(t, "#run-mesh .card-empty"); got != "No outer step done yet" || before.Count("[data-lanes][hidden]") != 1 {
 		t.Errorf("before the first: %q", got)
 	}
 	s.Fake.Reports = meshed(30)

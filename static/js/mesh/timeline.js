@@ -15,10 +15,10 @@ export class Timeline {
    * @param {string} run its ID
    */
   constructor(section, run) {
-    const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (section.querySelector(`[data-timeline-${name}]`));
+    const find = (/** @type {string} */ name) => /** @type {HTMLElement} */ (section.querySelector(`[data-lanes-${name}]`));
     this.section = section;
     this.run = at(`/runs/${run}`);
-    this.inner = Number(section.dataset.timeline);
+    this.inner = Number(section.dataset.lanes);
     this.box = find("view");
     this.canvas = /** @type {HTMLCanvasElement} */ (find("canvas"));
     this.tip = find("tip");
@@ -44,8 +44,8 @@ export class Timeline {
 
   listen() {
     this.section.addEventListener("click", (e) => {
-      const what = e.target instanceof Element ? e.target.closest("[data-timeline-do]") : null;
-      if (what instanceof HTMLElement) this.act(what.dataset.timelineDo || "");
+      const what = e.target instanceof Element ? e.target.closest("[data-lanes-do]") : null;
+      if (what instanceof HTMLElement) this.act(what.dataset.lanesDo || "");
     });
     this.box.addEventListener("keydown", (e) => this.key(e));
     this.box.addEventListener("wheel", (e) => this.wheel(e), { passive: false });
@@ -314,7 +314,7 @@ export class Timeline {
     const [x, f] = [e.clientX, this.place()];
     let last = e.clientX;
     const mark = document.createElement("div");
-    mark.className = "timeline-selection";
+    mark.className = "lanes-selection";
     const move = (/** @type {PointerEvent} */ m) => {
       last = m.clientX;
       if (e.shiftKey) {
@@ -353,6 +353,6 @@ export class Timeline {
  * @returns {Timeline|null} null where it has none
  */
 export function startTimeline(page) {
-  const section = page.querySelector("[data-timeline]");
+  const section = page.querySelector("[data-lanes]");
   return section instanceof HTMLElement ? new Timeline(section, page.dataset.runId || "") : null;
 }

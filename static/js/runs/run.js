@@ -22,15 +22,31 @@ const news = {
 };
 
 /**
+ * Starts a part of the page. One that fails says so, and the others go on.
+ * @template T
+ * @param {(page: HTMLElement) => T} start
+ * @param {HTMLElement} page
+ * @returns {T|null}
+ */
+function part(start, page) {
+  try {
+    return start(page);
+  } catch (err) {
+    reportError(err);
+    return null;
+  }
+}
+
+/**
  * @param {import("../live/live.js").Live} live
  * @param {HTMLElement} page
  */
 export function startRunPage(live, page) {
-  const charts = startCurves(page);
-  const logs = startLogs(page);
-  const events = startEvents(page);
-  startMachines(page);
-  const timeline = startTimeline(page);
+  const charts = part(startCurves, page);
+  const logs = part(startLogs, page);
+  const events = part(startEvents, page);
+  part(startMachines, page);
+  const timeline = part(startTimeline, page);
   const status = new Status(page);
   const url = page.dataset.liveUrl || "";
   const isNews = news[/** @type {keyof news} */ (page.dataset.tab)];
@@ -46,7 +62,7 @@ export function startRunPage(live, page) {
     const fresh = parse(await response.text())[0];
     if (!(fresh instanceof HTMLElement)) throw new Error("live: not in the answer");
     const seq = Number(fresh.dataset.seq);
-    events.join(fresh);
+    events?.join(fresh);
     for (const part of [...fresh.children]) {
       const old = part.id ? document.getElementById(part.id) : null;
       if (old) morph(old, part);
@@ -73,7 +89,7 @@ export function startRunPage(live, page) {
         case "html":
           apply(m.data);
           status.update();
-          events.trim();
+          events?.trim();
           charts?.news();
           break;
         case "samples":
