@@ -94,7 +94,7 @@ func (g *Guard) Outlook(ctx context.Context, id run.ID) (run.Outlook, error) {
 
 // Delete removes an ended run; [fault.ErrConflict] if its state does not allow it.
 func (g *Guard) Delete(ctx context.Context, id run.ID) error {
-	return g.changeRun(ctx, access.RunsDelete, id, g.o.Control.Delete)
+	return g.deleted(g.changeRun(ctx, access.RunsDelete, id, g.o.Control.Delete))
 }
 
 // Edit changes what people add to a run.
@@ -222,7 +222,7 @@ func (g *Guard) StopSweep(ctx context.Context, id run.SweepID) error {
 
 // DeleteSweep returns [fault.ErrConflict] while runs are live.
 func (g *Guard) DeleteSweep(ctx context.Context, id run.SweepID) error {
-	return g.changeSweep(ctx, access.RunsDelete, id, g.o.Control.DeleteSweep)
+	return g.deleted(g.changeSweep(ctx, access.RunsDelete, id, g.o.Control.DeleteSweep))
 }
 
 func (g *Guard) changeSweep(ctx context.Context, right access.Right, id run.SweepID, do func(ctx context.Context, actor string, id run.SweepID) error) error {

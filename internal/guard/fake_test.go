@@ -26,6 +26,7 @@ const (
 
 // behind is everything behind the guard: it tells what got through.
 type behind struct {
+	gone    bool // runs
 	mu      sync.Mutex
 	through []string
 	in      []run.Projects // of lists
@@ -77,6 +78,9 @@ func (b *behind) StopMeasurement(ctx context.Context, actor, _ string) (measure.
 func (b *behind) Known() *measure.Known { return &measure.Known{} }
 
 func (b *behind) ProjectOfRun(_ context.Context, id run.ID) (string, error) {
+	if b.gone {
+		return "", run.NoRun(string(id))
+	}
 	if id != theRun {
 		return "", run.NoRun(string(id))
 	}

@@ -219,6 +219,16 @@ func (g *Guard) projectOf(ctx context.Context, s access.Subject) (string, error)
 	return project, nil
 }
 
+// deleted forgets of what project anything is, after something was deleted: it is in none.
+func (g *Guard) deleted(err error) error {
+	if err == nil {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		clear(g.projects)
+	}
+	return err
+}
+
 func (g *Guard) readProject(ctx context.Context, s access.Subject) (project string, err error) {
 	switch s.Kind {
 	case access.SubjectRun:

@@ -314,3 +314,22 @@ func TestWhatNoTransactionIncludesIsInTheLogBeforeItIsDone(t *testing.T) {
 }
 
 var _ guard.Files = (*storage.Storage)(nil)
+
+func TestWhatIsDeletedIsOfNoProjectAnyMore(t *testing.T) {
+	t.Parallel()
+	g, b := newGuard(t)
+	ctx := as(t.Context(), map[string]access.Role{theirs: access.Operator})
+	see := func() error {
+		return g.Allow(ctx, access.RunsRead, access.Subject{Kind: access.SubjectRun, ID: string(theRun)})
+	}
+	if err := see(); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Delete(ctx, theRun); err != nil {
+		t.Fatal(err)
+	}
+	b.gone = true
+	if err := see(); !errors.Is(err, fault.ErrNotFound) {
+		t.Errorf("a run that was deleted may be followed: %v", err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -127,7 +128,7 @@ func lineOf(content []byte, stepsTotal int64) (line []byte, ok bool) {
 		Loss     any                        `json:"loss"`
 		Metrics  map[string]json.RawMessage `json:"metrics"`
 	}
-	if len(content) == 0 || json.Unmarshal(content, &in) != nil {
+	if len(content) == 0 || json.Unmarshal(quoted(content), &in) != nil {
 		return nil, false
 	}
 	step := int64(-1)
@@ -142,21 +143,43 @@ func lineOf(content []byte, stepsTotal int64) (line []byte, ok bool) {
 	}
 	out := map[string]any{"v": 1, "kind": "metrics", "step": step}
 	for name, raw := range in.Metrics {
-		var v float64
-		if key := snake(name); len(out) < maxMetrics && key != "" && out[key] == nil && json.Unmarshal(raw, &v) == nil {
+		var v any
+		if key := snake(name); len(out) < maxMetrics && key != "" && out[key] == nil && json.Unmarshal(raw, &v) == nil && isNumber(v) {
 			out[key] = v
 		}
 	}
-	if loss, isNumber := in.Loss.(float64); isNumber {
-		out["loss"] = loss
-	} else if text, isText := in.Loss.(string); isText && (text == "NaN" || text == "Infinity" || text == "-Infinity") {
-		out["loss"] = text
+	if isNumber(in.Loss) {
+		out["loss"] = in.Loss
 	}
 	body, err := json.Marshal(out)
 	if err != nil {
 		return nil, false
 	}
 	return append(append([]byte("COTRAIN "), body...), '\n'), true
+}
+
+// isNumber reports whether a value is a number, or one of the texts that stand for those that JSON does not have.
+func isNumber(v any) bool {
+	switch v := v.(type) {
+	case float64:
+		return true
+	case string:
+		return v == "NaN" || v == "Infinity" || v == "-Infinity"
+	}
+	return false
+}
+
+// notFinite is a string, which stays as it is, or a number that JSON does not have; Python's json writes those bare.
+var notFinite = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|-?Infinity|NaN`)
+
+// quoted puts quotes around numbers that are not finite.
+func quoted(content []byte) []byte {
+	return notFinite.ReplaceAllFunc(content, func(found []byte) []byte {
+		if found[0] == '"' {
+			return found
+		}
+		return strconv.AppendQuote(nil, string(found))
+	})
 }
 
 // snake writes learningRate as learning_rate.

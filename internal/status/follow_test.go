@@ -59,6 +59,7 @@ func TestEachNewStatusOfATrainerBecomesALine(t *testing.T) {
 	f := folder(t.TempDir())
 	statuses := []string{
 		`{"step":1,"loss":2.5,"metrics":{"learningRate":0.1,"gpu":"A100"}}`, `{"progress":50,"loss":"NaN"}`, `{"step":200,"loss":null,"state":"running","unknown":[1]}`,
+		`{"step":201,"loss":NaN,"note":"-Infinity \" NaN","metrics":{"gradNorm":-Infinity,"x":"fast"}}`, // as Python writes it
 	}
 	f.put(t, statuses[0])
 	var lines []string
@@ -73,6 +74,7 @@ func TestEachNewStatusOfATrainerBecomesALine(t *testing.T) {
 	})
 	want := []string{
 		`COTRAIN {"kind":"metrics","learning_rate":0.1,"loss":2.5,"step":1,"v":1}` + "\n", `COTRAIN {"kind":"metrics","loss":"NaN","step":150,"v":1}` + "\n", `COTRAIN {"kind":"metrics","step":200,"v":1}` + "\n",
+		`COTRAIN {"grad_norm":"-Infinity","kind":"metrics","loss":"NaN","step":201,"v":1}` + "\n",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" || !errors.Is(err, errEnough) {
 		t.Errorf("%v (-want +got):\n%s", err, diff)

@@ -230,7 +230,7 @@ func TestAFileThatCannotBeWrittenStopsNothingAndIsLoggedOnce(t *testing.T) {
 
 func TestNamesAreInCamelCase(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{"learning_rate": "learningRate", "loss": "loss", "_x": "_x", "gpu0/util_a": "gpu0/utilA", "a__b": "aB", "": ""} {
+	for name, want := range map[string]string{"learning_rate": "learningRate", "loss": "loss", "_x": "_x", "gpu0/util_a": "gpu0/utilA", "a__b": "aB", "": "", "a b<script>": "aBScript", "eval/top-1": "eval/top1", "<b": "b"} {
 		if got := camel(name); got != want {
 			t.Errorf("%q becomes %q, want %q", name, got, want)
 		}

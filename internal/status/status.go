@@ -58,10 +58,14 @@ func Of(r run.Run, metrics []points.Summary, now time.Time) Status {
 			s.Metrics["batchSize"] = &size
 		}
 	}
-	for _, m := range metrics[:min(len(metrics), maxMetrics)] {
-		if m.Metric != "loss" && m.Metric != "time" { // which are told otherwise, and of now
-			s.Metrics[camel(m.Metric)] = finite(m.Value)
+	for _, m := range metrics {
+		if m.Metric == "loss" || m.Metric == "time" || strings.HasPrefix(m.Metric, run.SystemPrefix) { // told otherwise, of now, or of machines
+			continue
 		}
+		if len(s.Metrics) >= maxMetrics {
+			break
+		}
+		s.Metrics[camel(m.Metric)] = finite(m.Value)
 	}
 	if r.Progress.TokensPerSec > 0 {
 		s.Metrics["tokensPerSecond"] = finite(r.Progress.TokensPerSec)
@@ -76,14 +80,14 @@ func finite(v float64) *float64 {
 	return &v
 }
 
-// camel writes learning_rate as learningRate.
+// camel writes learning_rate as learningRate. Groups stay, as in eval/loss; whatever else is no letter or digit separates, too.
 func camel(name string) string {
 	var b strings.Builder
 	upper := false
 	for _, r := range name {
 		switch {
-		case r == '_' && b.Len() > 0:
-			upper = true
+		case r != '/' && (r != '_' || b.Len() > 0) && !unicode.IsLetter(r) && !unicode.IsDigit(r):
+			upper = b.Len() > 0
 			continue
 		case upper:
 			r = unicode.ToUpper(r)
