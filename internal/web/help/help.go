@@ -78,7 +78,7 @@ func NewLibrary(files fs.FS) (*Library, error) {
 }
 
 // first are the documents in the order in which they are wanted, before all others.
-var first = []string{"first-day.md", "pause.md", "charts.md", "mesh.md", "machines.md", "compare.md", "data.md", "stream.md", "shortcuts.md", "configuration.md", "failures.md", "cluster.md", "database.md", "settings.md", "security.md"}
+var first = []string{"first-day.md", "pause.md", "charts.md", "mesh.md", "machines.md", "monitoring.md", "compare.md", "data.md", "stream.md", "shortcuts.md", "configuration.md", "failures.md", "cluster.md", "database.md", "settings.md", "security.md"}
 
 func placeOf(name string) int {
 	if i := slices.Index(first, name); i >= 0 {
