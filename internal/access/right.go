@@ -80,6 +80,8 @@ var rights = []Rule{
 	{RunsDelete, InProject, Operator, "Delete ended runs and sweeps"},
 	{RunsEdit, InProject, Operator, "Tag runs, write notes on them, archive ended ones"},
 
+	{MetricsRead, InProject, Viewer, "Scrape metrics: the console's own, and those of the project's runs"},
+
 	{TemplatesRead, InProject, Viewer, "See templates and their versions"},
 	{TemplatesSave, InProject, Operator, "Save versions of templates"},
 	{TemplatesDelete, InProject, Operator, "Delete templates"},
@@ -100,7 +102,6 @@ var rights = []Rule{
 	{ProjectsManage, Everywhere, "", "Create and delete projects, and set their namespace, node pool, folder and limits"},
 
 	{CausesManage, Everywhere, "", "Add and change the rules that explain failures, and try them on the stored logs of all projects"},
-	{MetricsRead, Everywhere, "", "Scrape the console's metrics, which name the live runs of all projects"},
 	{UsersManage, Everywhere, "", "Manage users, their sessions and tokens"},
 	{AuditRead, InProject, Admin, "Read the audit log: a project's admins what concerns it, administrators all"},
 }

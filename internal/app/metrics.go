@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/access"
 	"github.com/cotrain/cotrain/internal/feed"
 	"github.com/cotrain/cotrain/internal/metrics"
 	"github.com/cotrain/cotrain/internal/run"
@@ -42,7 +43,7 @@ func (a *App) metricsState(ctx context.Context) metrics.State {
 		delete(up, "vault")
 	}
 	s := metrics.State{Up: up}
-	runs, err := metrics.ReadRuns(ctx, a.store, a.cfg.Metrics.Runs, time.Now())
+	runs, err := metrics.ReadRuns(ctx, a.store, scraped(ctx), a.cfg.Metrics.Runs, time.Now())
 	if err != nil {
 		a.log.DebugContext(ctx, "a scrape knows nothing of runs", "err", err)
 		up["store"] = false
@@ -56,4 +57,10 @@ func (a *App) metricsState(ctx context.Context) metrics.State {
 		s.Database = append(s.Database, metrics.Pool{Name: p.Name, InUse: int64(p.InUse), Idle: int64(p.Idle), Waiting: p.Waits})
 	}
 	return s
+}
+
+// scraped are the projects whose runs are told to who scrapes.
+func scraped(ctx context.Context) run.Projects {
+	all, names := access.From(ctx).Projects(access.MetricsRead)
+	return run.Projects{All: all, Names: names}
 }

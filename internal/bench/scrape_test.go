@@ -25,7 +25,7 @@ func BenchmarkScrape(b *testing.B) {
 	ids := fillForScrapes(b, s)
 	var failed error
 	m := metrics.New(metrics.Options{Version: "bench", Logger: slog.New(slog.DiscardHandler), State: func(ctx context.Context) (out metrics.State) {
-		out.Runs, failed = metrics.ReadRuns(ctx, s, scrapedRuns, time.Now())
+		out.Runs, failed = metrics.ReadRuns(ctx, s, run.AllProjects(), scrapedRuns, time.Now())
 		return out
 	}})
 	var size int

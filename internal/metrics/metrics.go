@@ -19,7 +19,7 @@ const maxScrapes = 4
 // Options configures [New]; all are needed.
 type Options struct {
 	Version string
-	State   func(ctx context.Context) State // now; asked once per scrape
+	State   func(ctx context.Context) State // now, as who scrapes may see it; asked once per scrape
 	Logger  *slog.Logger
 }
 
@@ -29,26 +29,39 @@ type Metrics struct {
 	flows    *flows
 	training *training
 	store    *transactions
-	handler  http.Handler
+	all      prometheus.Gatherer // without the State
+	scrapes  chan struct{}       // holds those that are being answered
+	o        Options
 }
 
 // New returns Metrics of their own: two consoles in one process do not add up.
 func New(o Options) *Metrics {
-	m := &Metrics{requests: newRequests(), flows: newFlows(), training: newTraining(), store: newTransactions()}
+	m := &Metrics{requests: newRequests(), flows: newFlows(), training: newTraining(), store: newTransactions(), scrapes: make(chan struct{}, maxScrapes), o: o}
 	all := prometheus.NewRegistry()
-	all.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(o.Version), &state{now: o.State})
+	all.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(o.Version))
 	for _, part := range [][]prometheus.Collector{m.requests.all(), m.flows.all(), m.training.all(), m.store.all()} {
 		all.MustRegister(part...)
 	}
-	m.handler = promhttp.HandlerFor(all, promhttp.HandlerOpts{
-		ErrorLog: complaints{o.Logger}, ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes,
-		OfferedCompressions: []promhttp.Compression{promhttp.Identity, promhttp.Gzip}, EnableOpenMetrics: true,
-	})
+	m.all = all
 	return m
 }
 
 // ServeHTTP answers a scrape, in the format that it asks for.
-func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.handler.ServeHTTP(w, r) }
+func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	select {
+	case m.scrapes <- struct{}{}:
+		defer func() { <-m.scrapes }()
+	default:
+		http.Error(w, "Too many scrapes at once. Scrape less often, or with fewer servers.", http.StatusServiceUnavailable)
+		return
+	}
+	now := prometheus.NewRegistry()
+	now.MustRegister(&state{r.Context(), m.o.State})
+	promhttp.HandlerFor(prometheus.Gatherers{m.all, now}, promhttp.HandlerOpts{
+		ErrorLog: complaints{m.o.Logger}, ErrorHandling: promhttp.ContinueOnError,
+		OfferedCompressions: []promhttp.Compression{promhttp.Identity, promhttp.Gzip}, EnableOpenMetrics: true,
+	}).ServeHTTP(w, r)
+}
 
 // complaints logs what is wrong with a scrape.
 type complaints struct{ log *slog.Logger }

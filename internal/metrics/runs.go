@@ -47,10 +47,10 @@ type Store interface {
 	ListRuns(ctx context.Context, f run.RunFilter) (run.Page, error)
 }
 
-// ReadRuns reads what a scrape tells of runs, up to most of which have metrics of their own: the oldest, so that a new run takes
+// ReadRuns reads what a scrape tells of projects' runs, up to most of which have metrics of their own: the oldest, so that a new run takes
 // nobody's place.
-func ReadRuns(ctx context.Context, s Store, most int, now time.Time) (*Runs, error) {
-	all := run.RunFilter{Projects: run.AllProjects(), Order: run.Order{By: "created", Up: true}}
+func ReadRuns(ctx context.Context, s Store, of run.Projects, most int, now time.Time) (*Runs, error) {
+	all := run.RunFilter{Projects: of, Order: run.Order{By: "created", Up: true}}
 	counts, err := s.CountRuns(ctx, all)
 	if err != nil {
 		return nil, err

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -97,7 +101,7 @@ func (s *shelf) ListRuns(_ context.Context, f run.RunFilter) (run.Page, error) {
 func TestRunsAreLimitedAndTheOthersCounted(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ live, most, shown, left int }{{5, 10, 5, 0}, {10, 10, 10, 0}, {1200, 1000, 1000, 200}, {7, 0, 0, 7}, {0, 10, 0, 0}} {
-		got, err := metrics.ReadRuns(t.Context(), &shelf{live: c.live, queued: 1}, c.most, noon.Add(time.Minute))
+		got, err := metrics.ReadRuns(t.Context(), &shelf{live: c.live, queued: 1}, run.AllProjects(), c.most, noon.Add(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +110,7 @@ func TestRunsAreLimitedAndTheOthersCounted(t *testing.T) {
 		}
 	}
 	s := &shelf{live: 1}
-	if _, err := metrics.ReadRuns(t.Context(), s, 10, noon); err != nil || len(s.asked) != 1 || !s.asked[0].Order.Up {
+	if _, err := metrics.ReadRuns(t.Context(), s, run.InProjects("a"), 10, noon); err != nil || len(s.asked) != 1 || !s.asked[0].Order.Up || s.asked[0].Projects.All {
 		t.Errorf("asked %+v, %v", s.asked, err)
 	}
 	for _, state := range s.asked[0].States {
@@ -114,7 +118,36 @@ func TestRunsAreLimitedAndTheOthersCounted(t *testing.T) {
 			t.Errorf("runs that are %s are live", state)
 		}
 	}
-	if _, err := metrics.ReadRuns(t.Context(), &shelf{err: errors.New("away")}, 10, noon); err == nil {
+	if _, err := metrics.ReadRuns(t.Context(), &shelf{err: errors.New("away")}, run.AllProjects(), 10, noon); err == nil {
 		t.Error("a store that does not answer has runs")
 	}
+}
+
+func TestTooManyScrapesAtOnceAreRefused(t *testing.T) {
+	t.Parallel()
+	began, end := make(chan struct{}), make(chan struct{})
+	m := metrics.New(metrics.Options{Version: "1", Logger: slog.New(slog.DiscardHandler), State: func(context.Context) metrics.State {
+		began <- struct{}{}
+		<-end
+		return metrics.State{}
+	}})
+	var answered sync.WaitGroup
+	ask := func() int {
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+		return w.Code
+	}
+	for range 4 {
+		answered.Go(func() {
+			if code := ask(); code != http.StatusOK {
+				t.Errorf("a scrape is answered %d", code)
+			}
+		})
+		<-began
+	}
+	if code := ask(); code != http.StatusServiceUnavailable {
+		t.Errorf("a fifth scrape is answered %d", code)
+	}
+	close(end)
+	answered.Wait()
 }

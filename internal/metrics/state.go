@@ -40,8 +40,9 @@ type Pool struct {
 	InUse, Idle, Waiting int64 // Waiting is how often one was waited for, since the start
 }
 
-// state reads the State once per scrape.
+// state reads the State once, for one scrape.
 type state struct {
+	ctx context.Context //nolint:containedctx // of the scrape: a Collector is given none
 	now func(ctx context.Context) State
 }
 
@@ -76,7 +77,7 @@ func (s *state) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (s *state) Collect(to chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), stateTimeout)
+	ctx, cancel := context.WithTimeout(s.ctx, stateTimeout)
 	defer cancel()
 	now := s.now(ctx)
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
