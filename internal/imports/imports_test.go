@@ -48,7 +48,7 @@ var allowed = map[string][]string{
 	"internal/web/audit":          {"internal/web/page", "views/audit"},
 	"internal/web/cluster":        {"internal/web/page", "views/cluster"},
 	"internal/web/help":           {"internal/web/page", "views/help"},
-	"internal/web/runs":           {"internal/mesh", "internal/rounds", "internal/logarchive", "internal/logfile", "internal/store/points", "internal/web/page", "internal/web/form", "internal/web/sweeps", "views/diff", "views/ui", "views/runs", "internal/feed", "internal/series", "internal/trainconf"},
+	"internal/web/runs":           {"internal/chart", "internal/mesh", "internal/rounds", "internal/logarchive", "internal/logfile", "internal/store/points", "internal/web/page", "internal/web/form", "internal/web/sweeps", "views/diff", "views/ui", "views/runs", "internal/feed", "internal/series", "internal/trainconf"},
 	"internal/web/search":         {"internal/web/page", "internal/web/help", "views/ui", "views/search", "internal/trainconf"},
 	"internal/web/storage":        {"internal/web/page", "views/ui", "views/storage", "internal/control", "internal/storage"},
 	"internal/web/sweeps":         {"internal/compare", "internal/web/compare", "views/compare", "internal/web/page", "internal/web/form", "internal/web/live", "views/ui", "views/sweeps", "internal/feed", "internal/trainconf"},
