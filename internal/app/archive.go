@@ -56,6 +56,9 @@ func (a *App) openStore(ctx context.Context) error {
 		}
 		return err
 	}
+	a.store.Lost = func(id run.ID, blob, how string) {
+		a.log.Warn("a block of the archive of logs cannot be read, its lines are lost; cotrain logs verify finds all such blocks", "part", "store", "run", id, "block", blob, "it", how)
+	}
 	a.acquired("store", func(context.Context) error { return a.store.Close() })
 	a.log.Info("database", "part", "store", "is", a.store.Database(), "logs", a.store.Archive())
 	if missing, err := a.store.LacksOldLogs(ctx); err == nil && missing { // else health tells

@@ -47,6 +47,7 @@ type runLogsCmd struct {
 	Patience  time.Duration `default:"5m" help:"With --follow: how long to wait for a console that is away."`
 
 	wanted func(run.LogLine) bool // what of lines that are read one by one is printed
+	lost   int                    // lines that stand for others that could not be read
 }
 
 func (c *runLogsCmd) connect(p *process) (*client.Client, error) {
@@ -65,16 +66,33 @@ func (c *runLogsCmd) Run(ctx context.Context, p *process, cl *client.Client) err
 	if c.Follow || c.Tail >= 0 {
 		return c.lines(ctx, p, cl, q)
 	}
-	write := func(w io.Writer) (int64, error) { return cl.LogFile(ctx, c.ID, q, w) }
+	write := func(w io.Writer) (n int64, err error) {
+		n, c.lost, err = cl.LogFile(ctx, c.ID, q, w)
+		return n, err
+	}
 	if c.Output != "-" {
-		return p.save(c.Output, c.Force, func(f *os.File) (int64, error) { return write(f) })
+		err := p.save(c.Output, c.Force, func(f *os.File) (int64, error) { return write(f) })
+		return cmp.Or(err, c.whole(p))
 	}
 	out := linesWriter{p: p}
 	if c.Format == "json" {
 		out.line = func(line string) error { return p.printJSON(json.RawMessage(line)) }
 	}
 	_, err = write(&out)
-	return cmp.Or(err, out.flush())
+	return cmp.Or(err, out.flush(), c.whole(p))
+}
+
+// whole fails if lines of the log could not be read.
+func (c *runLogsCmd) whole(p *process) error {
+	if c.lost == 0 {
+		return nil
+	}
+	places := "1 place"
+	if c.lost > 1 {
+		places = fmt.Sprintf("%d places", c.lost)
+	}
+	p.say("this is not all: lines are lost in %s, where a line [CoTrain: ...] names the file of the archive of logs that is missing or damaged; restore it from a backup", places)
+	return exitStatus(exitFailed)
 }
 
 // query is what to ask the console for.
@@ -147,14 +165,17 @@ func (c *runLogsCmd) lines(ctx context.Context, p *process, cl *client.Client, q
 		return err
 	}
 	c.wanted = func(l run.LogLine) (wanted bool) {
-		m.Each(logarchive.Chunk{Rank: l.Rank, Stream: l.Stream, At: l.At.UnixMilli(), Data: []byte(l.Text + "\n")}, func(int, []byte) bool { wanted = true; return false })
+		m.Each(logarchive.Chunk{Rank: l.Rank, Stream: l.Stream, At: l.At.UnixMilli(), Data: []byte(l.Text + "\n"), Lost: l.Lost}, func(int, []byte) bool { wanted = true; return false })
 		return wanted
 	}
 	f := follower{p: p, c: cl, id: c.ID, worker: c.Worker, line: func(l run.LogLine) error {
-		switch {
-		case !c.wanted(l):
+		if !c.wanted(l) {
 			return nil
-		case c.Format == "json":
+		}
+		if l.Lost {
+			c.lost++
+		}
+		if c.Format == "json" {
 			return p.printJSON(l)
 		}
 		return p.printLine(l, c.Worker)
@@ -167,11 +188,11 @@ func (c *runLogsCmd) lines(ctx context.Context, p *process, cl *client.Client, q
 		return err
 	}
 	if !c.Follow {
-		return nil
+		return c.whole(p)
 	}
 	f.patience = c.Patience
 	_, err = f.follow(ctx)
-	return err
+	return cmp.Or(err, c.whole(p))
 }
 
 // tail prints the newest lines and moves the cursor past them. It reads back until enough of them are shown.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ type LogFile struct {
 	Context  int    `query:"context" minimum:"0" maximum:"100" doc:"Also so many lines before and after each with the text; in JSON, found tells them apart"`
 	First    int64  `query:"first" minimum:"0" doc:"Only this line and later ones; the pos of a line"`
 	Last     int64  `query:"last" minimum:"0" doc:"Only lines up to this one"`
-	Form     string `query:"format" enum:"text,ansi,jsonl" default:"text" doc:"text: without the escape sequences of terminals; ansi: as printed, so that one stream of a worker is exactly its bytes; jsonl: a JSON object a line, as in read-logs. Of all workers, each line of a text begins with its worker: [0]"`
+	Form     string `query:"format" enum:"text,ansi,jsonl" default:"text" doc:"text: without the escape sequences of terminals; ansi: as printed, so that one stream of a worker is exactly its bytes, unless lines are lost; jsonl: a JSON object a line, as in read-logs. Of all workers, each line of a text begins with its worker: [0]. Where lines cannot be read since a block of the archive of logs is missing or damaged, a line in their place says so whatever is asked for (in JSON, lost is true), and the trailer Cotrain-Lost-Lines, or with a Range the header, has the number of such lines"`
 	Compress string `query:"compress" enum:"gzip,zstd" doc:"Compressed. What is not compressed can be continued with a Range of bytes"`
 }
 
@@ -76,9 +77,11 @@ func (q LogFile) Values() url.Values {
 	return values
 }
 
-// LogFile copies lines of a run's log to w, and returns the bytes.
-func (c *Client) LogFile(ctx context.Context, id run.ID, q LogFile, w io.Writer) (int64, error) {
-	return c.download(ctx, runPath(id, "/logs/file")+encode(q), w)
+// LogFile copies lines of a run's log to w, and returns the bytes, and how many of the lines say that others are lost there.
+func (c *Client) LogFile(ctx context.Context, id run.ID, q LogFile, w io.Writer) (n int64, lost int, err error) {
+	n, trailer, err := c.receive(ctx, runPath(id, "/logs/file")+encode(q), w)
+	lost, _ = strconv.Atoi(trailer.Get(run.LostLines)) // an older console sends none
+	return n, lost, err
 }
 
 // MetricsQuery says which values of a run to read.

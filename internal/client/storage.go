@@ -133,36 +133,42 @@ func (c *Client) Download(ctx context.Context, at StoragePath, w io.Writer) (int
 }
 
 func (c *Client) download(ctx context.Context, address string, w io.Writer) (int64, error) {
+	n, _, err := c.receive(ctx, address, w)
+	return n, err
+}
+
+// receive is download that also returns what follows the file.
+func (c *Client) receive(ctx context.Context, address string, w io.Writer) (int64, http.Header, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := time.AfterFunc(maxStall, func() { cancel(&Unreachable{c.base, fmt.Errorf("nothing came for %v", maxStall)}) })
 	defer watch.Stop()
 	req, err := c.request(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	req.Header.Set("Accept-Encoding", "identity") // the length of the answer is that of the file
 	patient := *c.http
 	patient.Timeout = 0
 	res, err := patient.Do(req)
 	if err != nil {
-		return 0, c.lost(ctx, err)
+		return 0, nil, c.lost(ctx, err)
 	}
 	defer func() { _ = res.Body.Close() }() // read to its end, or given up
 	if res.StatusCode != http.StatusOK {
-		return 0, c.refused(ctx, res, io.LimitReader(res.Body, maxAnswer))
+		return 0, nil, c.refused(ctx, res, io.LimitReader(res.Body, maxAnswer))
 	}
 	n, err := io.Copy(&progress{w, watch}, res.Body)
 	var local *writeError
 	switch {
 	case errors.As(err, &local):
-		return n, err
+		return n, nil, err
 	case err != nil:
-		return n, c.lost(ctx, err)
+		return n, nil, c.lost(ctx, err)
 	case res.ContentLength >= 0 && n != res.ContentLength:
-		return n, c.lost(ctx, io.ErrUnexpectedEOF)
+		return n, nil, c.lost(ctx, io.ErrUnexpectedEOF)
 	}
-	return n, nil
+	return n, res.Trailer, nil
 }
 
 // progress puts off the end of the patience with each piece, and tells apart which side failed.

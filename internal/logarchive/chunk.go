@@ -21,6 +21,7 @@ type Chunk struct {
 	Stream string // stdout or stderr
 	At     int64  // received, or printed if that was long before, in milliseconds since 1970
 	Data   []byte // as printed: whole lines, but for the end of a stream and pieces of an overlong line
+	Lost   bool   // Data are no lines of the worker, but say where some cannot be read; never in a block
 }
 
 // Pos is the position of line i of a chunk.
@@ -51,7 +52,7 @@ func (c Chunk) Lines() iter.Seq2[int, []byte] {
 // Line is line i, whose bytes are given, as it is shown.
 func (c Chunk) Line(i int, line []byte) run.LogLine {
 	text := strings.ToValidUTF8(string(bytes.TrimSuffix(line, []byte("\r"))), "\uFFFD")
-	l := run.LogLine{Pos: Pos(c.ID, i), Rank: c.Rank, Stream: c.Stream, At: time.UnixMilli(c.At).UTC(), Text: text, Level: LevelOf(line), Cut: len(line) >= CutAt}
+	l := run.LogLine{Pos: Pos(c.ID, i), Rank: c.Rank, Stream: c.Stream, At: time.UnixMilli(c.At).UTC(), Text: text, Level: LevelOf(line), Cut: len(line) >= CutAt, Lost: c.Lost}
 	if isBinary(line) {
 		quoted := strconv.Quote(string(line[:min(len(line), escapedBytes)]))
 		l.Binary, l.Escaped = len(line), quoted[1:len(quoted)-1]
@@ -89,7 +90,7 @@ func (c Chunk) Raw(i int, line []byte) run.RawLine {
 	if cap(line) > len(line) && line[:len(line)+1][len(line)] == '\n' { // line is a piece of the chunk's data
 		line = line[:len(line)+1]
 	}
-	return run.RawLine{Pos: Pos(c.ID, i), Rank: c.Rank, Stream: c.Stream, At: time.UnixMilli(c.At).UTC(), Text: line}
+	return run.RawLine{Pos: Pos(c.ID, i), Rank: c.Rank, Stream: c.Stream, At: time.UnixMilli(c.At).UTC(), Text: line, Lost: c.Lost}
 }
 
 // CutAt is the length in bytes from which on a line is stored in pieces.

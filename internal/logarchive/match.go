@@ -73,8 +73,10 @@ func (m *Matcher) Finds() bool { return m.find != nil || m.hide != nil }
 
 // wants reports whether lines of a worker's stream are wanted.
 func (m *Matcher) wants(rank int, stream string) bool {
-	return (m.filter.Rank < 0 || m.filter.Rank == rank) && (m.filter.Stream == "" || m.filter.Stream == stream)
+	return m.ofWorker(rank) && (m.filter.Stream == "" || m.filter.Stream == stream)
 }
+
+func (m *Matcher) ofWorker(rank int) bool { return m.filter.Rank < 0 || m.filter.Rank == rank }
 
 // during reports whether a time is wanted.
 func (m *Matcher) during(at int64) bool { return at >= m.since && at < m.until }
@@ -107,8 +109,16 @@ func (m *Matcher) May(t Trigrams) bool { return m.find == nil || m.find.need.in(
 var scratch = sync.Pool{New: func() any { return new([]byte) }}
 
 // Each calls fn for the wanted lines of a chunk with their numbers, as they were printed, until it returns false; it reports whether it
-// never did.
+// never did. What says that lines of a worker are lost is wanted whatever else is: nobody knows what was in them.
 func (m *Matcher) Each(c Chunk, fn func(i int, line []byte) bool) bool {
+	if c.Lost {
+		for i, line := range c.Lines() {
+			if m.ofWorker(c.Rank) && !fn(i, line) {
+				return false
+			}
+		}
+		return true
+	}
 	if !m.wants(c.Rank, c.Stream) || !m.during(c.At) {
 		return true
 	}

@@ -114,28 +114,28 @@ func (f File) tag(id run.ID) string {
 	return fmt.Sprintf(`"log-%x"`, h.Sum64())
 }
 
-// Write writes the file.
-func (f File) Write(ctx context.Context, from Source, id run.ID, w io.Writer) error {
+// Write writes the file, and returns how many of its lines say that others are lost there.
+func (f File) Write(ctx context.Context, from Source, id run.ID, w io.Writer) (lost int, err error) {
 	switch f.Compress {
 	case "gzip":
 		z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
-		return closing(z, err, func() error { return f.lines(ctx, from, id, z) })
+		return closing(z, err, func() (int, error) { return f.lines(ctx, from, id, z) })
 	case "zstd":
 		z, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
-		return closing(z, err, func() error { return f.lines(ctx, from, id, z) })
+		return closing(z, err, func() (int, error) { return f.lines(ctx, from, id, z) })
 	}
 	return f.lines(ctx, from, id, w)
 }
 
 // closing calls write and closes what it writes to, unless it fails.
-func closing(z io.Closer, err error, write func() error) error {
+func closing(z io.Closer, err error, write func() (int, error)) (lost int, _ error) {
 	if err == nil {
-		err = write()
+		lost, err = write()
 	}
 	if err != nil {
-		return err
+		return lost, err
 	}
-	return z.Close()
+	return lost, z.Close()
 }
 
 // pieceBytes is how much is written at once.
@@ -144,11 +144,14 @@ const pieceBytes = 64 << 10
 // errDone ends reading behind the last line.
 var errDone = errors.New("the last line is written")
 
-func (f File) lines(ctx context.Context, from Source, id run.ID, w io.Writer) error {
+func (f File) lines(ctx context.Context, from Source, id run.ID, w io.Writer) (lost int, err error) {
 	out := make([]byte, 0, 2*pieceBytes)
 	take := func(l run.RawLine) error {
 		if f.To > 0 && l.Pos > f.To {
 			return errDone
+		}
+		if l.Lost {
+			lost++
 		}
 		out = f.appendLine(out, l)
 		if len(out) < pieceBytes {
@@ -158,17 +161,16 @@ func (f File) lines(ctx context.Context, from Source, id run.ID, w io.Writer) er
 		out = out[:0]
 		return err
 	}
-	var err error
 	if f.Context > 0 && f.Filter.Find.Text != "" {
 		err = from.EachLogAround(ctx, id, f.Filter, f.From, f.Context, take)
 	} else {
 		err = from.EachLog(ctx, id, f.Filter, f.From, take)
 	}
 	if err != nil && !errors.Is(err, errDone) {
-		return err
+		return lost, err
 	}
 	_, err = w.Write(out)
-	return err
+	return lost, err
 }
 
 // jsonLine is a line of the format jsonl.
@@ -182,7 +184,7 @@ type jsonLine struct {
 // appendLine appends a line.
 func (f File) appendLine(out []byte, l run.RawLine) []byte {
 	if f.Format == "jsonl" {
-		c := logarchive.Chunk{ID: logarchive.ChunkOf(l.Pos), Rank: l.Rank, Stream: l.Stream, At: l.At.UnixMilli()}
+		c := logarchive.Chunk{ID: logarchive.ChunkOf(l.Pos), Rank: l.Rank, Stream: l.Stream, At: l.At.UnixMilli(), Lost: l.Lost}
 		line, _ := json.Marshal(jsonLine{c.Line(logarchive.LineOf(l.Pos), bytes.TrimSuffix(l.Text, []byte("\n"))), l.Found, l.Gap}) // text and numbers
 		return append(append(out, line...), '\n')
 	}

@@ -233,3 +233,35 @@ func TestWhatCannotBeReadIsNoShortFile(t *testing.T) {
 	}()
 	_ = f.Serve(httptest.NewRecorder(), r, broken{long}, id)
 }
+
+// TestLinesThatAreLostAreCounted behind the file, or before a range of it, in every form.
+func TestLinesThatAreLostAreCounted(t *testing.T) {
+	t.Parallel()
+	const notice = "[CoTrain: lines of worker 0 are lost here]"
+	l := log{{ID: 1, Stream: "stdout", Data: []byte("one\n")}, {ID: 2, Stream: "stderr", Lost: true, Data: []byte(notice + "\n")}, {ID: 3, Stream: "stdout", Data: []byte("three\n")}}
+	for _, query := range []string{"worker=0&stream=stdout&format=ansi", "format=text", "format=jsonl", "q=three", "q=three&context=1", "level=error", "hide=CoTrain", "since=2026-01-01T00:00:00Z"} {
+		q, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := logfile.Parse(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, bytes := range []string{"", "bytes=1-"} {
+			r, w := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), httptest.NewRecorder()
+			r.Header.Set("Range", bytes)
+			if err := f.Serve(w, r, l, id); err != nil {
+				t.Fatal(err)
+			}
+			got := w.Result()
+			lost := got.Trailer.Get(run.LostLines)
+			if bytes != "" {
+				lost = got.Header.Get(run.LostLines)
+			}
+			if lost != "1" || strings.Count(w.Body.String(), notice[1:]) != 1 || strings.Contains(w.Body.String(), `"lost":true`) != (f.Format == "jsonl") {
+				t.Errorf("%s %s: %q lost lines, %s", query, bytes, lost, w.Body)
+			}
+		}
+	}
+}

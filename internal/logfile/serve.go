@@ -24,9 +24,11 @@ func (f File) Serve(w http.ResponseWriter, r *http.Request, from Source, id run.
 		h.Set("ETag", tag)
 		if begin, end, ok := byteRange(r, tag); ok {
 			size := &counter{}
-			if err := f.Write(r.Context(), from, id, size); err != nil {
+			lost, err := f.Write(r.Context(), from, id, size)
+			if err != nil {
 				return err
 			}
+			h.Set(run.LostLines, strconv.Itoa(lost))
 			if begin >= size.n {
 				h.Set("Content-Range", "bytes */"+strconv.FormatInt(size.n, 10))
 				h.Set("Content-Type", "text/plain; charset=utf-8") // as [http.ServeContent] answers
@@ -46,12 +48,16 @@ func (f File) Serve(w http.ResponseWriter, r *http.Request, from Source, id run.
 		h.Set("Cache-Control", "no-store")
 		h.Set("No-Gzip-Compression", "1")         // it is compressed as asked for
 		_ = window.c.SetReadDeadline(time.Time{}) // which also ends the request; in-memory connections have none
+		if status == http.StatusOK {
+			h.Set("Trailer", run.LostLines)
+		}
 		w.WriteHeader(status)
 	}
-	err := f.Write(r.Context(), from, id, window)
+	lost, err := f.Write(r.Context(), from, id, window)
 	switch {
 	case err == nil:
 		_, _ = window.Write(nil) // an empty file has a head too
+		h.Set(run.LostLines, strconv.Itoa(lost))
 	case window.begin != nil:
 		return err
 	case !errors.Is(err, io.ErrShortWrite): // or else all of the range is sent

@@ -26,6 +26,8 @@ type LogLine struct {
 	Level  LogLevel  `json:"level,omitempty"`
 	// Cut says that the worker's next line continues this one, which is longer than the console takes at once.
 	Cut bool `json:"cut,omitempty"`
+	// Lost says that the line is the console's own: it stands where lines of the worker were that cannot be read.
+	Lost bool `json:"lost,omitempty"`
 	// Binary is how many bytes were printed of a line that is no text, and Escaped the first of them, as in a string of Go.
 	Binary  int    `json:"binary,omitempty"`
 	Escaped string `json:"escaped,omitempty"`
@@ -40,7 +42,12 @@ type RawLine struct {
 	Text   []byte // with its line feed, if it has one; nobody may change or keep it
 	// Where lines are told with those around them: whether it is one that was sought, and whether some before it are left out.
 	Found, Gap bool
+	Lost       bool // see [LogLine]
 }
+
+// LostLines is the trailer of a file that says how many of its lines stand for others that cannot be read; it is a header where only a range
+// of the file is sent.
+const LostLines = "Cotrain-Lost-Lines"
 
 // LogLevel is how much a line matters, as the program says that printed it.
 type LogLevel uint8
@@ -93,7 +100,8 @@ type LogQuery struct {
 
 // LogMap is where the lines are that a filter leaves of a log.
 type LogMap struct {
-	Total  int64      `json:"total"` // lines
+	Total  int64      `json:"total"`          // lines
+	Lost   int        `json:"lost,omitempty"` // pieces that cannot be read, of those that may have some
 	Pieces []LogPiece `json:"pieces" nullable:"false"`
 }
 
@@ -116,9 +124,10 @@ type LogSpot struct {
 
 // LogPage is a few of the lines that a filter leaves.
 type LogPage struct {
-	First int64     `json:"first"` // number of the first, from 0
-	Spot  LogPos    `json:"spot"`  // of the line that was asked for, 0 for none
-	Total int64     `json:"total"` // how many the filter leaves
+	First int64     `json:"first"`          // number of the first, from 0
+	Spot  LogPos    `json:"spot"`           // of the line that was asked for, 0 for none
+	Total int64     `json:"total"`          // how many the filter leaves
+	Lost  int       `json:"lost,omitempty"` // pieces that cannot be read, of those that may have some; a line in their place says so
 	Lines []LogLine `json:"lines" nullable:"false"`
 }
 
@@ -127,6 +136,7 @@ type LogFound struct {
 	Piece   LogPos    `json:"piece"`           // first position of the piece that was searched
 	Hits    int       `json:"hits"`            // lines found in it
 	Lines   []LogLine `json:"lines,omitempty"` // the first of them, while few are found
+	Lost    bool      `json:"lost,omitempty"`  // the piece cannot be read: its lines are not searched
 	Scanned int64     `json:"scanned"`         // bytes so far, of Of
 	Of      int64     `json:"of"`
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,6 +27,7 @@ type logPiece struct {
 	blob      string // "" for chunks
 	sum       string // of the blob, "" for an old one
 	chunks    []logarchive.Chunk
+	lost      bool // chunks stand for a block that cannot be read
 }
 
 // selectPieces reads a run's blocks, for scanPiece.
@@ -57,10 +57,10 @@ type blocks struct {
 	memory sync.Pool                              // of *[]byte, for those that are looked through
 }
 
-// lostBlock is what stands for a block since it could not be read.
+// lostBlock is why a block could not be read, and when that was last tried.
 type lostBlock struct {
-	chunks []logarchive.Chunk
-	since  time.Time
+	how string
+	at  time.Time
 }
 
 // countKey is a filter and a block.
@@ -70,8 +70,8 @@ const (
 	openBlocks  = 4
 	lostBlocks  = 1000
 	blockCounts = 50_000
-	// lostFor is how long a block that could not be read counts as lost: its file may come back.
-	lostFor = time.Minute
+	// lostFor is how long a block that could not be read is not tried again: its file may come back.
+	lostFor = time.Second
 )
 
 func newBlocks() *blocks {
@@ -82,19 +82,19 @@ func newBlocks() *blocks {
 	return b
 }
 
-// open returns a piece's chunks, which nobody changes.
-func (s *Store) open(ctx context.Context, p logPiece) ([]logarchive.Chunk, error) {
+// open returns a piece's chunks, which nobody changes, and whether they stand for a block that cannot be read.
+func (s *Store) open(ctx context.Context, p logPiece) (chunks []logarchive.Chunk, lost bool, err error) {
 	if p.chunks != nil {
-		return p.chunks, nil
+		return p.chunks, p.lost, nil
 	}
 	if chunks, ok := s.blocks.open.Get(p.blob); ok {
-		return chunks, nil
+		return chunks, false, nil
 	}
-	chunks, lost, err := s.decode(ctx, p, nil)
+	chunks, lost, err = s.decode(ctx, p, nil)
 	if err == nil && !lost {
 		s.blocks.open.Add(p.blob, chunks)
 	}
-	return chunks, err
+	return chunks, lost, err
 }
 
 // scan is pass for work that is bounded: few do it at once, however many search.
@@ -108,10 +108,10 @@ func (s *Store) scan(ctx context.Context, p logPiece, fn func([]logarchive.Chunk
 	}
 }
 
-// pass calls fn with a piece's chunks, which it must not keep.
+// pass calls fn with a piece's chunks, which it must not keep, and with whether they stand for a block that cannot be read.
 func (s *Store) pass(ctx context.Context, p logPiece, fn func([]logarchive.Chunk, bool) error) error {
 	if p.chunks != nil {
-		return fn(p.chunks, false)
+		return fn(p.chunks, p.lost)
 	}
 	memory := s.blocks.memory.Get().(*[]byte)
 	defer s.blocks.memory.Put(memory)
@@ -127,22 +127,34 @@ func (s *Store) decode(ctx context.Context, p logPiece, memory *[]byte) (chunks 
 	data, err := s.blobs.Get(ctx, p.blob)
 	if err == nil {
 		if chunks, err = openBlob(data, p.sum, memory); err == nil {
+			s.blocks.lost.Remove(p.blob)
 			return chunks, false, nil
 		}
 	}
+	how := "is damaged"
 	switch {
 	case errors.Is(err, fault.ErrNotFound):
 		if err := s.stillHas(ctx, p); err != nil {
 			return nil, false, err
 		}
-		chunks = p.lost("is missing")
-	case errors.Is(err, logarchive.ErrDamaged):
-		chunks = p.lost("is damaged")
-	default:
+		how = "is missing"
+	case !errors.Is(err, logarchive.ErrDamaged):
 		return nil, false, err
 	}
-	s.blocks.lost.Add(p.blob, lostBlock{chunks, time.Now()})
-	return chunks, true, nil
+	s.lose(p, how)
+	return p.notices(how), true, nil
+}
+
+// lose remembers that a block cannot be read, and tells of it once.
+func (s *Store) lose(p logPiece, how string) {
+	now := lostBlock{how, time.Now()}
+	before, known, _ := s.blocks.lost.PeekOrAdd(p.blob, now)
+	if known {
+		s.blocks.lost.Add(p.blob, now)
+	}
+	if s.Lost != nil && before.how != how {
+		s.Lost(p.run, p.blob, how)
+	}
 }
 
 // stillHas is an error if a block, which the archive lacks, was deleted with its run or log since its row was read.
@@ -158,10 +170,10 @@ func (s *Store) stillHas(ctx context.Context, p logPiece) error {
 	return fault.New(fault.ErrConflict, fmt.Sprintf("The log of run %s was deleted while it was read.", p.run), "Nothing is left of it to read; the run's page says why.")
 }
 
-// lost stands for the lines of a block.
-func (p logPiece) lost(how string) (out []logarchive.Chunk) {
+// notices stand for the lines of a block.
+func (p logPiece) notices(how string) (out []logarchive.Chunk) {
 	for i, rank := range p.ranks {
-		out = append(out, logarchive.Chunk{ID: min(p.First+int64(i), p.Last), Rank: rank, Stream: "stderr", At: p.Since,
+		out = append(out, logarchive.Chunk{ID: min(p.First+int64(i), p.Last), Rank: rank, Stream: "stderr", At: p.Since, Lost: true,
 			Data: fmt.Appendf(nil, "[CoTrain: lines of worker %d are lost here: the file %s of the archive of logs %s]\n", rank, p.blob, how)})
 	}
 	return out
@@ -171,7 +183,7 @@ func (p logPiece) lost(how string) (out []logarchive.Chunk) {
 type logView struct {
 	store  *Store
 	run    run.ID
-	pieces []logPiece // each described
+	pieces []logPiece // each described, unless it is lost
 }
 
 // view reads what there is of a log.
@@ -197,32 +209,36 @@ func (s *Store) view(ctx context.Context, id run.ID) (*logView, error) {
 	return v, nil
 }
 
-// describe replaces blocks that are known to be lost, and completes the rows of those that an earlier version sealed, once and for all.
+// describe replaces blocks that are known to be lost, unless they can be read again, and completes the rows of those that an earlier
+// version sealed, once and for all.
 func (v *logView) describe(ctx context.Context) error {
-	var incomplete []int
+	var doubtful []int
 	for i := range v.pieces {
 		p := &v.pieces[i]
-		if lost, ok := v.store.blocks.lost.Get(p.blob); ok && time.Since(lost.since) < lostFor {
-			p.About, p.chunks, p.described = logarchive.Describe(lost.chunks), lost.chunks, true
-		}
-		if !p.described {
-			incomplete = append(incomplete, i)
+		switch lost, known := v.store.blocks.lost.Get(p.blob); {
+		case known && time.Since(lost.at) < lostFor:
+			p.chunks, p.lost = p.notices(lost.how), true
+		case known || !p.described:
+			doubtful = append(doubtful, i)
 		}
 	}
-	return inOrder(ctx, len(incomplete), func(ctx context.Context, i int) (p logPiece, err error) {
-		p = v.pieces[incomplete[i]]
+	return inOrder(ctx, len(doubtful), func(ctx context.Context, i int) (p logPiece, err error) {
+		p = v.pieces[doubtful[i]]
 		return p, v.store.scan(ctx, p, func(chunks []logarchive.Chunk, lost bool) error {
-			p.About, p.described = logarchive.Describe(chunks), true
-			if lost {
-				p.chunks = slices.Clone(chunks)
+			switch {
+			case lost:
+				p.chunks, p.lost = chunks, true
+				return nil
+			case p.described:
 				return nil
 			}
+			p.About, p.described = logarchive.Describe(chunks), true
 			_, err := v.store.db.Exec(ctx, `UPDATE log_blocks SET since = ?, until = ?, counts = ?, trigrams = ? WHERE run_id = ? AND first_chunk = ?`,
 				p.Since, p.Until, logarchive.AppendCounts(nil, p.Counts), []byte(logarchive.MakeTrigrams(chunks)), v.run, p.First)
 			return err
 		})
 	}, func(i int, p logPiece) error {
-		v.pieces[incomplete[i]] = p
+		v.pieces[doubtful[i]] = p
 		return nil
 	})
 }

@@ -53,7 +53,7 @@ func (w *surroundings) piece(ctx context.Context, i int, chunks []logarchive.Chu
 	for _, c := range chunks {
 		w.rest.Each(c, func(n int, line []byte) bool {
 			l := c.Raw(n, line)
-			if l.Found = w.found.Line(line); l.Found {
+			if l.Found = !c.Lost && w.found.Line(line); l.Found || c.Lost {
 				if err = w.backlog(ctx, i); err != nil {
 					return false
 				}
@@ -121,7 +121,7 @@ func (w *surroundings) endOf(ctx context.Context, i, n int) (out []run.RawLine, 
 		if len(out) >= n || p.Last < logarchive.ChunkOf(w.told) {
 			break
 		}
-		chunks, err := w.store.open(ctx, p)
+		chunks, _, err := w.store.open(ctx, p)
 		if err != nil {
 			return nil, err
 		}

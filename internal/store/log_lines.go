@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -19,6 +20,7 @@ type filtered struct {
 	*logView
 	match  *logarchive.Matcher
 	counts []int // lines of each piece
+	lost   int   // pieces that may have some, and cannot be read
 }
 
 // filter counts the lines that a filter leaves of each piece: from what is known of the pieces, or else by looking.
@@ -27,36 +29,55 @@ func (s *Store) filtered(ctx context.Context, id run.ID, f run.LogFilter) (*filt
 	if err != nil {
 		return nil, err
 	}
-	out := &filtered{v, m, make([]int, len(v.pieces))}
+	out := &filtered{logView: v, match: m, counts: make([]int, len(v.pieces))}
 	key := f.Values().Encode()
 	var unknown []int
 	for i, p := range v.pieces {
 		n, known := m.Count(p.About)
-		if !may[i] {
+		switch {
+		case !may[i]:
 			n, known = 0, true
-		}
-		if !known && p.blob != "" {
+		case p.lost:
+			out.lost++
+			n, known = lines(ctx, m, p.chunks), true
+		case !known && p.blob != "":
 			n, known = v.store.blocks.counts.Get(countKey{p.blob, key})
 		}
 		if out.counts[i] = n; !known {
 			unknown = append(unknown, i)
 		}
 	}
-	return out, inOrder(ctx, len(unknown), func(ctx context.Context, i int) (n int, err error) {
+	return out, inOrder(ctx, len(unknown), func(ctx context.Context, i int) (c counted, err error) {
 		p := v.pieces[unknown[i]]
-		return n, v.store.scan(ctx, p, func(chunks []logarchive.Chunk, lost bool) error {
-			for _, c := range chunks {
-				m.Each(c, func(int, []byte) bool { n++; return true })
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
+		return c, v.store.scan(ctx, p, func(chunks []logarchive.Chunk, lost bool) error {
+			if c = (counted{lines(ctx, m, chunks), lost}); p.blob != "" && !lost && ctx.Err() == nil {
+				v.store.blocks.counts.Add(countKey{p.blob, key}, c.lines)
 			}
-			if p.blob != "" && !lost {
-				v.store.blocks.counts.Add(countKey{p.blob, key}, n)
-			}
-			return nil
+			return ctx.Err()
 		})
-	}, func(i, n int) error { out.counts[unknown[i]] = n; return nil })
+	}, func(i int, c counted) error {
+		if out.counts[unknown[i]] = c.lines; c.lost {
+			out.lost++
+		}
+		return nil
+	})
+}
+
+// counted is how many lines a piece has, or that it cannot be read.
+type counted struct {
+	lines int
+	lost  bool
+}
+
+// lines is how many lines of chunks are wanted.
+func lines(ctx context.Context, m *logarchive.Matcher, chunks []logarchive.Chunk) (n int) {
+	for _, c := range chunks {
+		if ctx.Err() != nil {
+			break
+		}
+		m.Each(c, func(int, []byte) bool { n++; return true })
+	}
+	return n
 }
 
 // sought is a log, a filter, and which pieces may have lines for it.
@@ -77,6 +98,7 @@ func (s *Store) LogMap(ctx context.Context, id run.ID, f run.LogFilter) (out run
 	if err != nil {
 		return out, err
 	}
+	out.Lost = left.lost
 	for i, p := range left.pieces {
 		piece := run.LogPiece{First: logarchive.Pos(p.First, 0), Lines: left.counts[i], Since: millis(p.Since), Until: millis(p.Until), Bytes: p.Bytes()}
 		for _, c := range p.Counts {
@@ -94,12 +116,25 @@ func (s *Store) LogMap(ctx context.Context, id run.ID, f run.LogFilter) (out run
 
 func millis(at int64) time.Time { return time.UnixMilli(at).UTC() }
 
+// errLost says that a block was counted on which cannot be read. It is known from then on.
+var errLost = errors.New("a block of the log cannot be read")
+
 // LogLines returns lines that a filter leaves of a run's log: at most limit, some before and some after a place.
 func (s *Store) LogLines(ctx context.Context, id run.ID, f run.LogFilter, at run.LogSpot, limit int) (out run.LogPage, err error) {
+	for range lostBlocks {
+		if out, err = s.logLines(ctx, id, f, at, limit); !errors.Is(err, errLost) {
+			break
+		}
+	}
+	return out, err
+}
+
+func (s *Store) logLines(ctx context.Context, id run.ID, f run.LogFilter, at run.LogSpot, limit int) (out run.LogPage, err error) {
 	left, err := s.filtered(ctx, id, f)
 	if err != nil {
 		return out, err
 	}
+	out.Lost = left.lost
 	for _, n := range left.counts {
 		out.Total += int64(n)
 	}
@@ -129,6 +164,15 @@ func (s *Store) LogLines(ctx context.Context, id run.ID, f run.LogFilter, at run
 	return out, err
 }
 
+// open returns a piece's chunks, or errLost for one that was not known to be lost: its lines have numbers, and are not there.
+func (l *filtered) open(ctx context.Context, p logPiece) ([]logarchive.Chunk, error) {
+	chunks, lost, err := l.store.open(ctx, p)
+	if err == nil && lost && !p.lost {
+		err = errLost
+	}
+	return chunks, err
+}
+
 // number is that of the first line at a place or behind it.
 func (l *filtered) number(ctx context.Context, at run.LogSpot) (n int64, err error) {
 	before := func(c logarchive.Chunk, i int) bool {
@@ -142,7 +186,7 @@ func (l *filtered) number(ctx context.Context, at run.LogSpot) (n int64, err err
 			n += int64(l.counts[i])
 			continue
 		}
-		chunks, err := l.store.open(ctx, p)
+		chunks, err := l.open(ctx, p)
 		if err != nil {
 			return n, err
 		}
@@ -169,7 +213,7 @@ func (l *filtered) read(ctx context.Context, from int64, limit int) (out []run.L
 			from -= int64(l.counts[i])
 			continue
 		}
-		chunks, err := l.store.open(ctx, p)
+		chunks, err := l.open(ctx, p)
 		if err != nil {
 			return nil, err
 		}
@@ -205,7 +249,10 @@ func (s *Store) FindLog(ctx context.Context, id run.ID, f run.LogFilter, from ru
 		if !may[i] || !back && p.Last < chunk || back && p.First > chunk {
 			continue
 		}
-		err := s.scan(ctx, p, func(chunks []logarchive.Chunk, _ bool) error {
+		err := s.scan(ctx, p, func(chunks []logarchive.Chunk, lost bool) error {
+			if lost {
+				return nil
+			}
 			for _, c := range chunks {
 				if !m.Each(c, func(i int, text []byte) bool {
 					pos := logarchive.Pos(c.ID, i)
@@ -235,7 +282,7 @@ func (v *logView) may(ctx context.Context, m *logarchive.Matcher) ([]bool, error
 	sealed := map[int64]int{} // those that only their trigrams can rule out
 	for i, p := range v.pieces {
 		n, known := m.Count(p.About)
-		if out[i] = !known || n > 0; out[i] && m.Finds() && p.chunks == nil {
+		if out[i] = !known || n > 0 || !p.described; out[i] && m.Finds() && p.described && (p.chunks == nil || p.lost) {
 			sealed[p.First] = i
 		}
 	}
@@ -287,6 +334,9 @@ func (s *Store) SearchLog(ctx context.Context, id run.ID, f run.LogFilter, tell 
 			return found, nil
 		}
 		return found, s.scan(ctx, p, func(chunks []logarchive.Chunk, lost bool) error {
+			if found.Lost = lost; lost {
+				return nil
+			}
 			for _, c := range chunks {
 				m.Each(c, func(i int, line []byte) bool {
 					if found.Hits++; len(found.Lines) < pieceHits {
@@ -298,7 +348,7 @@ func (s *Store) SearchLog(ctx context.Context, id run.ID, f run.LogFilter, tell 
 					return ctx.Err()
 				}
 			}
-			if p.blob != "" && !lost {
+			if p.blob != "" {
 				s.blocks.counts.Add(countKey{p.blob, key}, found.Hits)
 			}
 			return nil

@@ -103,7 +103,7 @@ func (r *logReader) next(ctx context.Context) (more bool, err error) {
 	})
 	for _, p := range blocks {
 		if err == nil {
-			open, err = r.store.open(ctx, p)
+			open, _, err = r.store.open(ctx, p)
 		}
 	}
 	if err != nil || len(open) == 0 {

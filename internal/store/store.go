@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store/accounts"
 	"github.com/cotrain/cotrain/internal/store/auditlog"
 	"github.com/cotrain/cotrain/internal/store/db"
@@ -26,6 +27,9 @@ type Store struct {
 	db    *db.DB
 	lock  *os.File // held while open; nil with OpenWith
 	blobs Blobs
+
+	// Lost is told once of each block of the archive of logs that cannot be read; nil for nobody. It is set before logs are read.
+	Lost func(id run.ID, blob, how string)
 
 	blocks   *blocks
 	unstored atomic.Int64 // bytes of the newest batches that failed; 0 after a success

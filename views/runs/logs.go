@@ -108,6 +108,17 @@ func (l Logs) problem(field string) string {
 	return l.Errors[i].Rule + ": " + l.Errors[i].Fix
 }
 
+// unread is what was not searched, "" for nothing.
+func (l Logs) unread() string {
+	switch {
+	case !l.Only || l.Lost == 0:
+		return ""
+	case l.Lost == 1:
+		return "1 block of the log cannot be read, its lines are not searched."
+	}
+	return strconv.Itoa(l.Lost) + " blocks of the log cannot be read, their lines are not searched."
+}
+
 // level is the class and the mark of a line that matters.
 func level(l run.LogLevel) (class, mark, title string) {
 	switch l {

@@ -277,6 +277,15 @@ func (c *Console) Log(id run.ID, rank int, texts ...string) {
 	}
 }
 
+// LoseLog has a line stand for others of a worker that cannot be read.
+func (c *Console) LoseLog(id run.ID, rank int, text string) {
+	c.Log(id, rank, text)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lines := c.runs[id].lines
+	lines[len(lines)-1].Lost = true
+}
+
 // SetMetric sets the points, by rank and step, and the curve of a metric.
 func (c *Console) SetMetric(id run.ID, name string, points []points.WorkerPoint, curve []run.CurvePoint) {
 	c.mu.Lock()

@@ -19,7 +19,7 @@ func (ls Lines) left(f run.LogFilter) (out Lines, err error) {
 	}
 	for _, l := range ls {
 		l.Level = logarchive.LevelOf([]byte(l.Text))
-		m.Each(logarchive.Chunk{Rank: l.Rank, Stream: l.Stream, At: l.At.UnixMilli(), Data: []byte(l.Text + "\n")}, func(int, []byte) bool {
+		m.Each(logarchive.Chunk{Rank: l.Rank, Stream: l.Stream, At: l.At.UnixMilli(), Data: []byte(l.Text + "\n"), Lost: l.Lost}, func(int, []byte) bool {
 			out = append(out, l)
 			return true
 		})
@@ -81,7 +81,7 @@ func (ls Lines) Each(f run.LogFilter, from run.LogPos, fn func(run.RawLine) erro
 	lines, err := ls.left(f)
 	for _, l := range lines {
 		if err == nil && l.Pos >= from {
-			err = fn(run.RawLine{Pos: l.Pos, Rank: l.Rank, Stream: l.Stream, At: l.At, Text: []byte(l.Text + "\n")})
+			err = fn(run.RawLine{Pos: l.Pos, Rank: l.Rank, Stream: l.Stream, At: l.At, Text: []byte(l.Text + "\n"), Lost: l.Lost})
 		}
 	}
 	return err

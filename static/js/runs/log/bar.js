@@ -107,6 +107,10 @@ export function showFound(section, search, current) {
   }
   for (const b of /** @type {NodeListOf<HTMLButtonElement>} */ (section.querySelectorAll("[data-log-next], [data-log-previous]"))) b.disabled = !search.active || search.hits === 0;
   showProblem(section, "q", search.problem);
+  const unread = section.querySelector("[data-log-unread]");
+  if (!(unread instanceof HTMLElement)) return;
+  if (unread.textContent !== search.unread) unread.textContent = search.unread;
+  unread.hidden = search.unread === "";
 }
 
 /**

@@ -1,5 +1,7 @@
 // A search of the whole log: hits are counted as they come, and stepped through. The work at the server ends when the pattern changes.
 
+import { integer } from "../../ui/numbers.js";
+
 /** @typedef {import("./row.js").Line} Line */
 /** @typedef {{piece: number, hits: number}} Found */
 
@@ -28,6 +30,7 @@ export class Search {
     this.lines = [];
     /** @type {Found[]} */
     this.pieces = [];
+    this.lost = 0; // pieces that cannot be read
     this.share = 1; // of the log that was searched
     this.problem = "";
     this.failed = false;
@@ -80,6 +83,7 @@ export class Search {
     this.hits = other.hits;
     this.lines = other.lines;
     this.pieces = other.pieces;
+    this.lost = other.lost;
     this.soon();
   }
 
@@ -106,7 +110,7 @@ export class Search {
     }
   }
 
-  /** @param {{piece?: number, hits?: number, lines?: Line[], scanned?: number, of?: number, done?: boolean, error?: string}} part */
+  /** @param {{piece?: number, hits?: number, lines?: Line[], scanned?: number, of?: number, lost?: boolean, done?: boolean, error?: string}} part */
   take(part) {
     if (part.error) {
       this.problem = part.error;
@@ -117,6 +121,7 @@ export class Search {
       this.hits += part.hits || 0;
       this.share = part.of ? Math.min(0.999, (part.scanned || 0) / part.of) : 0;
       if (part.hits) this.pieces.push({ piece: part.piece || 0, hits: part.hits });
+      if (part.lost) this.lost++;
       if (part.lines) this.lines.push(...part.lines);
     }
   }
@@ -132,6 +137,12 @@ export class Search {
       this.frame = 0;
       this.changed();
     });
+  }
+
+  /** What is not searched, "" if nothing. */
+  get unread() {
+    if (this.lost === 0) return "";
+    return this.lost === 1 ? "1 block of the log cannot be read, its lines are not searched." : `${integer(this.lost)} blocks of the log cannot be read, their lines are not searched.`;
   }
 
   /**
