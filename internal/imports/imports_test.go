@@ -87,7 +87,7 @@ var allowed = map[string][]string{
 	"internal/store/accounts":     {"internal/store/auditlog", "internal/store/db"},
 	"internal/store/auditlog":     {"internal/store/db"},
 	"internal/store/points":       {"internal/series", "internal/store/db"},
-	"internal/store/check":        {"internal/store", "internal/store/auditlog", "internal/store/db", "internal/store/points"},
+	"internal/store/check":        {"internal/logarchive", "internal/store", "internal/store/auditlog", "internal/store/db", "internal/store/points"},
 	"internal/store/transfer":     {"internal/store/db"},
 	"internal/store/db":           {},
 	"internal/storage":            {"internal/dcp", "internal/trainconf"},

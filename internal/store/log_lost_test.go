@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/db"
@@ -169,6 +172,54 @@ func TestALostBlockIsNotToldToThoseWhomItDoesNotConcern(t *testing.T) {
 		}))
 		if page, err := s.LogLines(t.Context(), id, f, run.LogSpot{}, 100); err != nil || page.Lost != 0 {
 			t.Errorf("%s: %d blocks are lost, %v", what, page.Lost, err)
+		}
+	}
+}
+
+// TestAFolderInThePlaceOfABlockCostsItsLinesAlone as a damaged one does.
+func TestAFolderInThePlaceOfABlockCostsItsLinesAlone(t *testing.T) {
+	t.Parallel()
+	const id = run.ID("r-0000000001")
+	dir := t.TempDir()
+	s := openArchived(t, store.Address{Folder: dir})
+	begun(t, s, id)
+	seals(t, s, id, "one", "two")
+	files, err := filepath.Glob(filepath.Join(dir, "logs", string(id), "*"))
+	must(t, err)
+	must(t, errors.Join(os.Remove(files[0]), os.Mkdir(files[0], 0o750)))
+	if got := textsOf(t, s, id); len(got) != 2 || !strings.Contains(got[0], "is damaged") || got[1] != "two" {
+		t.Errorf("the log is %q", got)
+	}
+}
+
+// TestAFolderThatIsReplacedIsTheArchive as one of a backup is, and nothing is written to the one that it was before.
+func TestAFolderThatIsReplacedIsTheArchive(t *testing.T) {
+	t.Parallel()
+	const id = run.ID("r-0000000001")
+	for how, away := range map[string]func(logs, old string) error{
+		"moved":   os.Rename,
+		"deleted": func(logs, old string) error { return errors.Join(os.CopyFS(old, os.DirFS(logs)), os.RemoveAll(logs)) },
+	} {
+		dir := t.TempDir()
+		logs, old := filepath.Join(dir, "logs"), filepath.Join(dir, "old")
+		s := openArchived(t, store.Address{Folder: dir})
+		begun(t, s, id)
+		seals(t, s, id, "one", "two")
+		must(t, away(logs, old))
+		batch := &store.Batch{RunID: id, AllocID: "a", Stream: "stdout", Log: []byte("three\n"), To: store.Cursor{File: "f", Offset: 1}}
+		must(t, s.Commit(t.Context(), []*store.Batch{batch}))
+		if err := errors.Join(s.Seal(t.Context(), id, 1), s.CheckArchive(t.Context())); !errors.Is(err, fault.ErrArchiveUnavailable) {
+			t.Errorf("%s: sealed in no folder: %v", how, err)
+		}
+		must(t, os.CopyFS(logs, os.DirFS(old)))
+		must(t, errors.Join(s.CheckArchive(t.Context()), s.Seal(t.Context(), id, 1)))
+		if got := textsOf(t, s, id); !slices.Equal(got, []string{"one", "two", "three"}) {
+			t.Errorf("%s: the log is %q", how, got)
+		}
+		files, err := filepath.Glob(filepath.Join(logs, string(id), "*.zst"))
+		must(t, err)
+		if len(files) != 3 {
+			t.Errorf("%s: the folder has %q", how, files)
 		}
 	}
 }

@@ -161,6 +161,10 @@ var damages = []damage{
 		want: map[check.Kind]int{check.Orphan: 13}}, // attempts, checkpoints, curve_blocks, curve_columns, events, log_blocks, run_labels, run_metrics, run_results, run_texts, series, streams, workers
 	{name: "series that are missing", statements: []string{`DELETE FROM series WHERE metric = 'other' OR run_id = 'r-0000000001' AND metric = 'samples'`}, want: map[check.Kind]int{check.PointsUnknown: 1}},
 	{name: "a file that is missing", files: func(t *testing.T, logs string) { must(t, os.Remove(blockOf(t, logs))) }, want: map[check.Kind]int{check.LogMissing: 1}},
+	{name: "a folder in the place of a file", files: func(t *testing.T, logs string) {
+		file := blockOf(t, logs)
+		must(t, errors.Join(os.Remove(file), os.Mkdir(file, 0o750)))
+	}, want: map[check.Kind]int{check.LogDamaged: 1}},
 	{name: "a file that is cut", files: func(t *testing.T, logs string) { must(t, os.Truncate(blockOf(t, logs), 20)) }, want: map[check.Kind]int{check.LogDamaged: 1}},
 	{name: "a row that says otherwise", statements: []string{`UPDATE log_blocks SET bytes = 3 WHERE run_id = 'r-0000000001'`}, want: map[check.Kind]int{check.LogDamaged: 1}},
 	{name: "a name outside", statements: []string{`UPDATE log_blocks SET blob = '../../../etc/passwd' WHERE run_id = 'r-0000000001'`}, want: map[check.Kind]int{check.LogDamaged: 1, check.LogUnknown: 1}},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cotrain/cotrain/internal/fault"
+	"github.com/cotrain/cotrain/internal/logarchive"
 	"github.com/cotrain/cotrain/internal/run"
 	"github.com/cotrain/cotrain/internal/store"
 	"github.com/cotrain/cotrain/internal/store/db"
@@ -57,6 +58,10 @@ func (c *checker) block(ctx context.Context, b logBlock) error {
 			c.tell(LogMissing, string(b.run), b.name, nil)
 		}
 		return err
+	}
+	if errors.Is(err, logarchive.ErrDamaged) {
+		c.tell(LogDamaged, b.name, err.Error(), nil)
+		return nil
 	}
 	if err != nil {
 		return err
