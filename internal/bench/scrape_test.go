@@ -31,8 +31,8 @@ func BenchmarkScrape(b *testing.B) {
 	var size int
 	scrape := func() {
 		w := httptest.NewRecorder()
-		m.ServeHTTP(w, httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/metrics", nil))
-		if n := strings.Count(w.Body.String(), "cotrain_run_info{"); failed != nil || n != scrapedRuns {
+		err := m.Answer(w, httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/metrics", nil))
+		if n := strings.Count(w.Body.String(), "cotrain_run_info{"); err != nil || failed != nil || n != scrapedRuns {
 			b.Fatalf("a scrape has %d runs: %v", n, failed)
 		}
 		size = w.Body.Len()

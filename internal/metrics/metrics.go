@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/cotrain/cotrain/internal/fault"
 )
 
 // maxScrapes is how many scrapes are answered at once: two Prometheus servers and a person.
@@ -46,14 +48,13 @@ func New(o Options) *Metrics {
 	return m
 }
 
-// ServeHTTP answers a scrape, in the format that it asks for.
-func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// Answer answers a scrape, in the format that it asks for; too many at once are [fault.ErrBusy].
+func (m *Metrics) Answer(w http.ResponseWriter, r *http.Request) error {
 	select {
 	case m.scrapes <- struct{}{}:
 		defer func() { <-m.scrapes }()
 	default:
-		http.Error(w, "Too many scrapes at once. Scrape less often, or with fewer servers.", http.StatusServiceUnavailable)
-		return
+		return fault.New(fault.ErrBusy, "There are too many scrapes at once.", "Scrape less often, or with fewer servers.")
 	}
 	now := prometheus.NewRegistry()
 	now.MustRegister(&state{r.Context(), m.o.State})
@@ -61,6 +62,7 @@ func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ErrorLog: complaints{m.o.Logger}, ErrorHandling: promhttp.ContinueOnError,
 		OfferedCompressions: []promhttp.Compression{promhttp.Identity, promhttp.Gzip}, EnableOpenMetrics: true,
 	}).ServeHTTP(w, r)
+	return nil
 }
 
 // complaints logs what is wrong with a scrape.

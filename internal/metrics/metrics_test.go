@@ -24,19 +24,18 @@ func newMetrics(state metrics.State) *metrics.Metrics {
 }
 
 // raw scrapes in a format.
-func raw(t *testing.T, m http.Handler, accept string) (body, contentType string) {
+func raw(t *testing.T, m *metrics.Metrics, accept string) (body, contentType string) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
 	r.Header.Set("Accept", accept)
 	w := httptest.NewRecorder()
-	m.ServeHTTP(w, r)
-	if w.Code != http.StatusOK {
+	if err := m.Answer(w, r); err != nil || w.Code != http.StatusOK {
 		t.Fatalf("scrape: %d %s", w.Code, w.Body)
 	}
 	return w.Body.String(), w.Header().Get("Content-Type")
 }
 
-func scrape(t *testing.T, m http.Handler) map[string]*dto.MetricFamily {
+func scrape(t *testing.T, m *metrics.Metrics) map[string]*dto.MetricFamily {
 	t.Helper()
 	body, _ := raw(t, m, "text/plain")
 	parser := expfmt.NewTextParser(model.UTF8Validation)

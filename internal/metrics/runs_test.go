@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cotrain/cotrain/internal/fault"
 	"github.com/cotrain/cotrain/internal/metrics"
 	"github.com/cotrain/cotrain/internal/run"
 )
@@ -132,21 +133,19 @@ func TestTooManyScrapesAtOnceAreRefused(t *testing.T) {
 		return metrics.State{}
 	}})
 	var answered sync.WaitGroup
-	ask := func() int {
-		w := httptest.NewRecorder()
-		m.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
-		return w.Code
+	ask := func() error {
+		return m.Answer(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	}
 	for range 4 {
 		answered.Go(func() {
-			if code := ask(); code != http.StatusOK {
-				t.Errorf("a scrape is answered %d", code)
+			if err := ask(); err != nil {
+				t.Errorf("a scrape fails: %v", err)
 			}
 		})
 		<-began
 	}
-	if code := ask(); code != http.StatusServiceUnavailable {
-		t.Errorf("a fifth scrape is answered %d", code)
+	if err := ask(); !errors.Is(err, fault.ErrBusy) {
+		t.Errorf("a fifth scrape: %v", err)
 	}
 	close(end)
 	answered.Wait()

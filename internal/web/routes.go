@@ -200,10 +200,7 @@ func (s *Server) routes(t sections) http.Handler {
 	paged("GET /healthz", access.Public, s.handleHealth)
 	paged("GET /readyz", access.Public, s.handleReady)
 	if s.metrics != nil {
-		data("GET /metrics", access.MetricsRead, func(w http.ResponseWriter, r *http.Request) error {
-			s.metrics.ServeHTTP(w, r)
-			return nil
-		})
+		data("GET /metrics", access.MetricsRead, s.metrics.Answer)
 	}
 	if s.api != nil {
 		s.routed.Mount("/api/", s.api)

@@ -58,7 +58,7 @@ type Feed interface {
 
 // Metrics counts requests and answers scrapes; see package metrics.
 type Metrics interface {
-	http.Handler
+	Answer(w http.ResponseWriter, r *http.Request) error
 	// Asked counts a request under way, and Answered how it was answered: by the pattern of its route, "" for none. took is negative
 	// for what lasts as long as its reader wants.
 	Asked()
