@@ -78,7 +78,7 @@ func (s *Subscription) Next(ctx context.Context) ([]Message, error) {
 // Wake receives once there are messages after a [Subscription.Take] that returned none.
 func (s *Subscription) Wake() <-chan struct{} { return s.wake }
 
-// Take advances to the newest messages and returns those in between; if there are none, [Subscription.Wake] tells of the next. One
+// Take advances to the newest messages and returns those in between, which nobody may change; if there are none, [Subscription.Wake] tells of the next. One
 // goroutine takes. It takes no lock: many that are woken together do not wait for each other.
 func (s *Subscription) Take() []Message {
 	if out := s.take(); len(out) > 0 {
@@ -99,7 +99,11 @@ func (s *Subscription) take() (out []Message) {
 		if len(ms) == 1 && ms[0].encoded == nil { // of no publisher
 			s.hub.gaps.Add(1)
 		}
-		out = append(out, ms...)
+		if out == nil {
+			out = slices.Clip(ms) // of one topic, as nearly always: not copied
+		} else {
+			out = append(out, ms...)
+		}
 		p.seq = now.seq
 	}
 	return out

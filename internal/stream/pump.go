@@ -51,6 +51,8 @@ type Pump struct {
 	due     time.Time                          // when to send them
 	recheck time.Time
 	checks  int
+	as      context.Context //nolint:containedctx // of Run, as the viewer is
+	asked   int             // the viewer's, when as was made
 	timer   *time.Timer
 	armed   time.Time // when the timer fires
 }
@@ -141,7 +143,8 @@ func (p *Pump) tend(ctx context.Context) error {
 
 // pass sends messages, or holds them.
 func (p *Pump) pass(ctx context.Context, batch []feed.Message) error {
-	for _, m := range feed.Coalesce(p.viewer.visible(batch)) {
+	left := feed.Coalesce(p.viewer.visible(batch))
+	for i, m := range left {
 		if feed.Replaces(m.Type) && HasManyRuns(m.Topic) {
 			p.hold(m)
 			continue
@@ -149,7 +152,7 @@ func (p *Pump) pass(ctx context.Context, batch []feed.Message) error {
 		if err := p.release(ctx, m.Topic); err != nil { // earlier states must not follow m
 			return err
 		}
-		if err := p.send(ctx, []feed.Message{m}); err != nil {
+		if err := p.send(ctx, left[i:i+1]); err != nil {
 			return err
 		}
 	}
@@ -205,7 +208,10 @@ func (p *Pump) send(ctx context.Context, ms []feed.Message) error {
 	if ms = p.viewer.visible(ms); len(ms) == 0 {
 		return nil
 	}
-	if err := p.to.Send(access.With(ctx, p.viewer.who), ms, p.at); err != nil {
+	if p.asked != p.viewer.asked { // the identity is the same as long as it is not asked for
+		p.as, p.asked = access.With(ctx, p.viewer.who), p.viewer.asked
+	}
+	if err := p.to.Send(p.as, ms, p.at); err != nil {
 		return err
 	}
 	last := ms[len(ms)-1]

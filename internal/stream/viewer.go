@@ -39,6 +39,7 @@ type Viewer struct {
 	closed sync.Once
 	user   access.UserID   // that it counts for
 	who    access.Identity // now; of the pump alone
+	asked  int             // how often it was found out
 }
 
 // Context ends when the connection has to.
@@ -64,6 +65,7 @@ func (v *Viewer) allow(ctx context.Context, topics Positions, first bool) error 
 	if err == nil {
 		kept := now.Includes(v.who) && now.First == nil
 		v.who = now
+		v.asked++
 		if kept && !first {
 			return nil
 		}
