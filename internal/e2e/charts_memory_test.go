@@ -69,7 +69,7 @@ func TestMemoryOfStreamingChartsIsFlat(t *testing.T) {
 	page := "/runs/" + string(id) + "/metrics"
 	c.eventually("the run prints as many metrics as there are to be charts", func() bool {
 		_, body, err := c.get(page)
-		return err == nil && strings.Count(body, "data-curves") >= streamingCharts
+		return err == nil && strings.Count(body, "data-curves") >= streamingCharts && strings.Contains(body, run.TaskCPU) // the last to come
 	})
 	b.do("have a screen that shows all of them", chromedp.EmulateViewport(2560, 3600))
 	b.open(page)
