@@ -60,9 +60,7 @@ func (a *asked) operand(name string) Derived {
 	return Derived{Name: name, From: name}
 }
 
-const byClock = "system/" // starts the names of metrics without steps
-
-func (l line) clock() bool { return strings.HasPrefix(l.metrics[0], byClock) }
+func (l line) clock() bool { return strings.HasPrefix(l.metrics[0], run.SystemPrefix) }
 
 // headline reports whether it is computed from metrics of the headline.
 func (l line) headline() bool {

@@ -124,7 +124,7 @@ func (m *marker) events(ctx context.Context) error {
 // clockwork is the curve that tells which step was reported when: that of the headline, or else of any metric with steps.
 func (m *marker) clockwork(ctx context.Context) (series.View, error) {
 	for _, name := range slices.Concat(points.CurveMetrics(), m.names) {
-		if strings.HasPrefix(name, byClock) || !slices.Contains(m.names, name) {
+		if strings.HasPrefix(name, run.SystemPrefix) || !slices.Contains(m.names, name) {
 			continue
 		}
 		v, err := m.store.View(ctx, m.run.ID, name, points.ViewQuery{Worker: points.AllWorkers, From: math.MinInt64, To: run.MaxStep, Limit: MaxWidth})

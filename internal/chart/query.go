@@ -169,7 +169,7 @@ func fieldErrors(err error) run.FieldErrors {
 
 // checkName accepts what may be a metric's name.
 func checkName(field, name string) error {
-	if name == "" || len(name) > maxName+len("system/") || !utf8.ValidString(name) {
+	if name == "" || len(name) > maxName+len(run.SystemPrefix) || !utf8.ValidString(name) {
 		return run.FieldError{Field: field, Value: fault.Clip(name, 2*maxName), Rule: fmt.Sprintf("is no name of 1 to %d bytes of UTF-8", maxName), Fix: "use a name that the run's list of metrics shows"}
 	}
 	return nil

@@ -63,7 +63,8 @@ type Options struct {
 	Health func(error)
 	// Archive is called with the outcome of sealing logs: nil when the archive takes them. It may be nil.
 	Archive func(error)
-	// MergePatience is how long late lines wait for streams that may have earlier ones (2 s).
+	// MergePatience is how long late lines wait for streams that may have earlier ones (2 s), and ten times that for those that cannot be
+	// read.
 	MergePatience time.Duration
 	// Formats are those that the site has added to the parser's own.
 	Formats []*logparse.SiteFormat

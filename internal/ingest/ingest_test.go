@@ -33,18 +33,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // rig is an ingest between a cluster in memory and a real store.
 type rig struct {
-	t       *testing.T
-	cluster *nomadtest.Cluster
-	store   *store.Store
-	broken  *brokenStore
-	hub     *feed.Hub
-	id      run.ID
-	child   string
-	tailer  ingest.Tailer
-	now     func() time.Time
-	in      *ingest.Ingest
-	stop    func()
-	health  atomic.Value
+	patience time.Duration // of merging; 0 for the usual one
+	t        *testing.T
+	cluster  *nomadtest.Cluster
+	store    *store.Store
+	broken   *brokenStore
+	hub      *feed.Hub
+	id       run.ID
+	child    string
+	tailer   ingest.Tailer
+	now      func() time.Time
+	in       *ingest.Ingest
+	stop     func()
+	health   atomic.Value
 }
 
 // brokenStore fails commits on demand, as a full disk does.
@@ -87,7 +88,7 @@ func newRig(t *testing.T) *rig {
 // start runs a new Ingest over the same store, as a restarted console does.
 func (r *rig) start() {
 	r.in = ingest.New(ingest.Options{
-		Tailer: r.tailer, Store: r.broken, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: r.now, MergePatience: 5 * time.Second,
+		Tailer: r.tailer, Store: r.broken, Publisher: r.hub, Logger: slog.New(slog.DiscardHandler), Now: r.now, MergePatience: r.patience,
 		Health: func(err error) { r.health.Store(fmt.Sprint(err)) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())

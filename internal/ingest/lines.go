@@ -21,8 +21,6 @@ const (
 	maxLine = 64 << 10
 	// maxEvents bounds a stream's events: a log is untrusted, and events are kept. The store bounds metric names.
 	maxEvents = 2000
-	// systemPrefix marks metrics measured by the clock, not by the step.
-	systemPrefix = "system/"
 	// byTime marks a point placed by time of receipt.
 	byTime = -1
 )
@@ -212,7 +210,7 @@ func (r *lineReader) sample(b *store.Batch, res logparse.Result) {
 	}
 	system := 0
 	for _, m := range res.Sample.Metrics {
-		if strings.HasPrefix(m.Name, systemPrefix) {
+		if strings.HasPrefix(m.Name, run.SystemPrefix) {
 			system++
 		}
 	}
@@ -232,7 +230,7 @@ func (r *lineReader) sample(b *store.Batch, res logparse.Result) {
 	r.feel(res, step, system == len(res.Sample.Metrics))
 	for _, m := range res.Sample.Metrics {
 		at := step
-		if !res.Sample.HasStep && strings.HasPrefix(m.Name, systemPrefix) {
+		if !res.Sample.HasStep && strings.HasPrefix(m.Name, run.SystemPrefix) {
 			at = byTime
 		}
 		r.point(b, points.Point{Metric: m.Name, Step: at, Value: m.Value, Exact: res.Sample.Exact})

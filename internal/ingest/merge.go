@@ -12,8 +12,8 @@ import (
 const (
 	// mergePatience is how long late lines of a run wait for those of its other streams that may have earlier ones, if not said otherwise.
 	mergePatience = 2 * time.Second
-	// returnPatience is how long they wait for a stream that could not be read just now: that is tried again within it.
-	returnPatience = 20 * time.Second
+	// returning is how many times as long they wait for a stream that could not be read just now: that is tried again within it.
+	returning = 10
 )
 
 // merger brings lines into the order of their times that were printed while nobody read them: of a run's streams that catch up, the one
@@ -86,10 +86,11 @@ func (m *merger) turn(ctx context.Context, id run.ID, t *tail, at time.Time) {
 		if other == nil {
 			return
 		}
-		patience := min(m.patience, returnPatience-time.Since(began))
+		atMost := returning*m.patience - time.Since(began)
+		patience := min(m.patience, atMost)
 		switch p.state {
 		case placeAway:
-			patience = returnPatience - time.Since(began)
+			patience = atMost
 		case placeStored:
 			patience = time.Hour // the store decides
 		}

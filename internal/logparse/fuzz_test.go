@@ -1,6 +1,7 @@
 package logparse
 
 import (
+	"github.com/cotrain/cotrain/internal/run"
 	"slices"
 	"strings"
 	"testing"
@@ -75,7 +76,7 @@ func checkResult(t *testing.T, res Result) {
 		t.Errorf("%d metrics", len(metrics))
 	}
 	for i, m := range metrics {
-		name := strings.TrimPrefix(m.Name, systemPrefix)
+		name := strings.TrimPrefix(m.Name, run.SystemPrefix)
 		if !validName([]byte(name)) {
 			t.Errorf("metric name %q", m.Name)
 		}

@@ -1,6 +1,10 @@
 package logparse
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"github.com/cotrain/cotrain/internal/run"
+)
 
 // maxNames bounds a parser's interned names; others are allocated.
 const maxNames = 256
@@ -34,8 +38,6 @@ func (n *names) raw(key []byte) string {
 	return s
 }
 
-const systemPrefix = "system/"
-
 // systemMetric returns the name of a machine measurement.
 func (n *names) systemMetric(key []byte) string {
 	if s, ok := n.system[string(key)]; ok {
@@ -46,8 +48,8 @@ func (n *names) systemMetric(key []byte) string {
 	}
 	printed := string(key)
 	s := printed
-	if len(s) <= len(systemPrefix) || s[:len(systemPrefix)] != systemPrefix {
-		s = systemPrefix + s
+	if len(s) <= len(run.SystemPrefix) || s[:len(run.SystemPrefix)] != run.SystemPrefix {
+		s = run.SystemPrefix + s
 	}
 	if len(n.system) < maxNames {
 		n.system[printed] = s

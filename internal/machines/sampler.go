@@ -63,8 +63,7 @@ type Sampler struct {
 type followed struct {
 	attempt int
 	job     string
-	memory  int64 // of a worker, in bytes
-	since   time.Time
+	memory  int64           // of a worker, in bytes
 	workers map[int]*worker // by rank
 }
 
@@ -78,8 +77,6 @@ type worker struct {
 type node struct {
 	rest  time.Duration // after its last failure
 	until time.Time     // when it is asked again
-	usage run.NodeUsage // its last answer
-	at    time.Time     // by the console's clock
 }
 
 // New returns a sampler of nothing; see [Sampler.Follow] and [Sampler.Run].
@@ -96,7 +93,7 @@ func (s *Sampler) Follow(r run.Run, a run.Attempt, ws []run.Worker) {
 	defer s.mu.Unlock()
 	f := s.runs[r.ID]
 	if f == nil || f.attempt != a.Number {
-		f = &followed{attempt: a.Number, since: s.o.Now(), workers: map[int]*worker{}}
+		f = &followed{attempt: a.Number, workers: map[int]*worker{}}
 		s.runs[r.ID] = f
 	}
 	f.job, f.memory = a.JobID, int64(r.Shape.Memory)<<20
@@ -212,7 +209,7 @@ func (s *Sampler) ask(ctx context.Context, id string, tasks []task) (out []point
 	ctx, cancel := context.WithTimeout(ctx, answer)
 	defer cancel()
 	machine, err := s.o.Cluster.NodeUsage(ctx, id)
-	if !s.answered(id, machine, err) {
+	if !s.answered(id, err) {
 		return nil
 	}
 	gpus := map[string]run.GPUStats{}
@@ -238,8 +235,8 @@ func (s *Sampler) ask(ctx context.Context, id string, tasks []task) (out []point
 	return out
 }
 
-// answered notes what a node said, and reports whether it did.
-func (s *Sampler) answered(id string, u run.NodeUsage, err error) bool {
+// answered notes whether a node answered, and reports whether it did and still has workers.
+func (s *Sampler) answered(id string, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.nodes[id]
@@ -247,7 +244,7 @@ func (s *Sampler) answered(id string, u run.NodeUsage, err error) bool {
 		return false
 	}
 	if err == nil {
-		*n = node{usage: u, at: s.o.Now()}
+		*n = node{}
 		return true
 	}
 	n.rest = min(max(restLeast, 2*n.rest), restMost)

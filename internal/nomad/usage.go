@@ -64,9 +64,6 @@ func (c *Client) TaskUsage(ctx context.Context, jobID, allocID string) (run.Task
 	}
 	if cpu := all.ResourceUsage.CpuStats; cpu != nil {
 		u.CPU = between(cpu.Percent, 0, 100*maxCores)
-		if slices.Contains(cpu.Measured, "Throttled Time") && cpu.ThrottledTime < math.MaxInt64 {
-			u.Throttled = new(time.Duration(cpu.ThrottledTime)) //nolint:gosec // compared above
-		}
 	}
 	if m := all.ResourceUsage.MemoryStats; m != nil {
 		u.Memory = size(m.RSS)

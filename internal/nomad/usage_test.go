@@ -92,8 +92,8 @@ func TestANodeSaysWhatAWorkersProcessesUse(t *testing.T) {
 			run.TaskUsage{At: time.Unix(1796024284, 0), CPU: new(780.5), Memory: new(int64(4e9))},
 		},
 		"docker": {
-			`{"Tasks":{"t":null},"ResourceUsage":{"CpuStats":{"Percent":10,"ThrottledTime":2500000000,"Measured":["Throttled Time"]},"MemoryStats":{"Usage":5000,"MaxUsage":9000}}}`,
-			run.TaskUsage{CPU: new(10.0), Throttled: new(2500 * time.Millisecond), Memory: new(int64(5000)), MemoryPeak: new(int64(9000))},
+			`{"Tasks":{"t":null},"ResourceUsage":{"CpuStats":{"Percent":10},"MemoryStats":{"Usage":5000,"MaxUsage":9000}}}`,
+			run.TaskUsage{CPU: new(10.0), Memory: new(int64(5000)), MemoryPeak: new(int64(9000))},
 		},
 		"nothing":                     {`{}`, run.TaskUsage{}},
 		"a client that does not look": {`{"ResourceUsage":{"CpuStats":{"Measured":null,"Percent":0},"MemoryStats":{"RSS":0}},"Tasks":{}}`, run.TaskUsage{}},

@@ -13,8 +13,6 @@ type TaskUsage struct {
 	CPU *float64
 	// Memory is what is resident, in bytes, and MemoryPeak the most so far.
 	Memory, MemoryPeak *int64
-	// Throttled is for how long in all its processes wanted to run and were not allowed to.
-	Throttled *time.Duration
 }
 
 // NodeUsage is what a machine's processes use, whoever's they are; nil where it does not say.

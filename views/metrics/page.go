@@ -226,7 +226,7 @@ var notMetrics = []string{"step", "tokens", "time", "elapsed"}
 // otherAxes are some metrics that a chart can be drawn over. The menus of charts have them all.
 func (d Detail) otherAxes() (out []ui.Choice) {
 	for _, m := range d.All {
-		if len(out) < openFigures && m.Formula == "" && m.Name != d.Axis && !slices.Contains(notMetrics, m.Name) && !strings.HasPrefix(m.Name, "system/") && !strings.HasPrefix(m.Name, "planned/") {
+		if len(out) < openFigures && m.Formula == "" && m.Name != d.Axis && !slices.Contains(notMetrics, m.Name) && !strings.HasPrefix(m.Name, run.SystemPrefix) && !strings.HasPrefix(m.Name, "planned/") {
 			out = append(out, ui.Choice{Value: m.Name, Label: m.Name})
 		}
 	}
