@@ -1,11 +1,12 @@
 package logparse
 
 import (
-	"github.com/cotrain/cotrain/internal/run"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/cotrain/cotrain/internal/run"
 )
 
 // FuzzLine holds what no line may break: no panic, bounded and printable results, the same result whatever was read
